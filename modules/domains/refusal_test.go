@@ -41,10 +41,14 @@ func TestRefusalsFollowTheSettings(t *testing.T) {
 	b.awaitState(thief, "refused", "error")
 	stop()
 	b.config.Domains.Targets = zones[:1]
-	b.start()
-	b.awaitState(r, "refused", "error")
-	require.Contains(t, b.domain(r).Detail, "does not belong to the platform")
-	b.awaitUnserved(r)
+	replica, _ := b.start()
+	pending := b.row("pending") // without records
+	pending.target = "x." + zones[1]
+	b.insert(pending)
+	b.awaitState(pending, "refused", "error")
+	b.awaitRounds(replica)
+	b.awaitState(r, "verified", "success")
+	b.awaitServed(r)
 }
 
 func TestReusedValueStaysRefused(t *testing.T) {

@@ -174,7 +174,7 @@ func (s *Scanner) syncPage(ctx context.Context, page []store.ScannedRow) (left i
 		case row.Deleting:
 		case !row.Same:
 			changed = append(changed, row.Row.CDID)
-		case revise:
+		case revise && !row.Verified: // a mistake in the settings must not take what is served away
 			if result := s.validator.Revise(row.Row, row.Result); result != row.Result {
 				revised = append(revised, store.Entry{Row: row.Row, Result: result})
 			}
@@ -193,7 +193,7 @@ func (s *Scanner) syncPage(ctx context.Context, page []store.ScannedRow) (left i
 	return left, s.revise(ctx, revised)
 }
 
-// revise sets and clears refusals, and has the domains checked.
+// revise sets and clears refusals of domains that are not verified, and has them checked.
 func (s *Scanner) revise(ctx context.Context, revised []store.Entry) error {
 	if len(revised) == 0 {
 		return nil

@@ -16,8 +16,9 @@ type ScannedRow struct {
 	// Known is true when there are checks with the row's cdid, Same when they are about the row as it is now, and Deleting when
 	// they and the objects of the domain are being removed.
 	Known, Same, Deleting bool
-	// Result is that of its validation, as the checks have it.
-	Result validate.Result
+	// Result is that of its validation, as the checks have it, and Verified whether the domain may be served.
+	Result   validate.Result
+	Verified bool
 	// StatusDiffers is true when the row does not have the desired status.
 	StatusDiffers bool
 }
@@ -25,7 +26,7 @@ type ScannedRow struct {
 const pageOfRows = `
 SELECT c.id, c.cdid, c.user_uid, c.domain, c.target, c.txt_name, c.txt_value, s.cdid IS NOT NULL,
     COALESCE(` + same + `, false), COALESCE(s.gone, false), COALESCE(s.host, ''), COALESCE(s.target_host, ''),
-    COALESCE(s.refusal, ''),
+    COALESCE(s.refusal, ''), COALESCE(s.verified, false),
     COALESCE(s.wished_status <> '' AND s.wished_status <> c.status AND NOT s.gone, false)
 FROM (SELECT id, cdid, user_uid, domain, target, txt_name, txt_value, status FROM custom_domains
     WHERE id > $1 ORDER BY id LIMIT $2) AS c
@@ -36,7 +37,8 @@ ORDER BY c.id`
 func (s *Store) Rows(ctx context.Context, after int64, limit int) ([]ScannedRow, error) {
 	return read(ctx, s, pageOfRows, []any{after, limit}, func(rows *sql.Rows, r *ScannedRow) error {
 		return rows.Scan(&r.ID, &r.Row.CDID, &r.Row.UserUID, &r.Row.Domain, &r.Row.Target, &r.Row.TXTName, &r.Row.TXTValue,
-			&r.Known, &r.Same, &r.Deleting, &r.Result.Host, &r.Result.Target, &r.Result.Refusal, &r.StatusDiffers)
+			&r.Known, &r.Same, &r.Deleting, &r.Result.Host, &r.Result.Target, &r.Result.Refusal, &r.Verified,
+			&r.StatusDiffers)
 	})
 }
 
@@ -126,9 +128,9 @@ FROM (SELECT u.cdid, u.user_uid, u.txt_value, u.host, u.target_host,
         AS u(cdid, user_uid, txt_value, host, target_host, refusal)
     LEFT JOIN inner_domain_values AS v ON v.txt_value = lower(u.txt_value)) AS r
 WHERE s.cdid = r.cdid AND s.user_uid = r.user_uid AND s.txt_value = r.txt_value AND s.host = r.host
-    AND s.target_host = r.target_host AND NOT s.gone AND s.refusal <> r.refusal`
+    AND s.target_host = r.target_host AND NOT s.gone AND NOT s.verified AND s.refusal <> r.refusal`
 
-// Revise sets or clears the refusal of domains, which are due at once. Their names stay as they are.
+// Revise sets or clears the refusal of domains that are not verified, which are due at once. Their names stay as they are.
 func (s *Store) Revise(ctx context.Context, entries []Entry) error {
 	if len(entries) == 0 {
 		return nil
