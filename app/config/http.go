@@ -2,7 +2,6 @@ package config
 
 import (
 	"net"
-	"strconv"
 	"time"
 )
 
@@ -118,13 +117,13 @@ func (h HTTP) validate(invalid invalidFunc) {
 }
 
 // splitAddress returns the parts of an address to listen on.
-func splitAddress(text string) (host string, port uint64, ok bool) {
+func splitAddress(text string) (host string, port int, ok bool) {
 	host, number, err := net.SplitHostPort(text)
 	if err != nil {
 		return "", 0, false
 	}
-	port, err = strconv.ParseUint(number, 10, 16)
-	return host, port, err == nil
+	n, err := net.LookupPort("tcp", number) // a number, or a name such as https
+	return host, n, err == nil
 }
 
 // isAny reports whether a host means all addresses of the machine.

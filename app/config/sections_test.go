@@ -59,7 +59,7 @@ var invalidSettings = map[string]string{
 	"domain: a.b\ntasks: {takeoverAfter: 1s}":                                "tasks.takeoverAfter",
 	"domain: a.b\nhttp: {listen: nowhere}":                                   "http.listen",
 	"domain: a.b\nhttp: {listen: '0.0.0.0:99901'}":                           "http.listen",
-	"domain: a.b\nhttp: {metricsListen: '0.0.0.0:http'}":                     "http.metricsListen",
+	"domain: a.b\nhttp: {metricsListen: '0.0.0.0:none'}":                     "http.metricsListen",
 	"domain: a.b\nhttp: {metricsListen: '127.0.0.1:9901'}":                   "http.metricsListen",
 	"domain: a.b\nprofiling: {listen: '127.0.0.1:9901'}":                     "profiling.listen",
 	"domain: a.b\ncontroller: {limits: {cpu: 0}}":                            "controller.limits.cpu",

@@ -69,7 +69,7 @@ func (c *Config) validateNames(invalid invalidFunc) {
 func (c *Config) validateListeners(invalid invalidFunc) {
 	type listener struct {
 		key, host string
-		port      uint64
+		port      int
 	}
 	var all []listener
 	for _, l := range [][2]string{

@@ -94,10 +94,13 @@ CREATE UNIQUE INDEX IF NOT EXISTS console_tasks_one_per_key ON console_tasks (or
     WHERE task_status = 'processing';
 -- The condition on the lane, which is never empty, keeps statements without it from using this index instead of the next one.
 CREATE INDEX IF NOT EXISTS console_tasks_ready ON console_tasks (lane, id) WHERE task_status = 'pending' AND lane <> '';
--- Tasks that were claimed before: where a scan has to begin that went past them.
-CREATE INDEX IF NOT EXISTS console_tasks_again ON console_tasks (lane, id) WHERE task_status = 'pending' AND claim_number > 0;
+-- Tasks that were claimed before and returned: where a scan has to begin that went past them.
+CREATE INDEX IF NOT EXISTS console_tasks_returned ON console_tasks (lane, id)
+    WHERE task_status = 'pending' AND claim_number > 0 AND run_at <= TIMESTAMP '1970-01-01 00:00:00';
 -- Tasks that wait after an attempt, in the order in which they are due.
-CREATE INDEX IF NOT EXISTS console_tasks_requeued ON console_tasks (lane, run_at) WHERE task_status = 'pending' AND claim_number > 0;
+CREATE INDEX IF NOT EXISTS console_tasks_requeued ON console_tasks (lane, run_at)
+    WHERE task_status = 'pending' AND claim_number > 0 AND run_at > TIMESTAMP '1970-01-01 00:00:00';
+DROP INDEX IF EXISTS console_tasks_again;
 DROP INDEX IF EXISTS console_tasks_pending;
 CREATE INDEX IF NOT EXISTS console_tasks_pending_key ON console_tasks (ordering_key, id) WHERE task_status = 'pending';
 CREATE INDEX IF NOT EXISTS console_tasks_waiting ON console_tasks (ordering_key) WHERE task_status = 'waiting';

@@ -75,7 +75,7 @@ func NewPods(clients *Clients, namespace, key, selector string) (*Pods, error) {
 	if err := checkSelector(key, selector); err != nil {
 		return nil, err
 	}
-	source := podSource{clients, namespace, &denials{verbs: map[string]bool{}}}
+	source := podSource{clients, namespace, &denials{verbs: map[string]time.Time{}}}
 	informer, err := NewInformer(source, InformerOptions{
 		Example: &corev1.Pod{}, Selector: selector, Indexers: cache.Indexers{byAddress: addresses}, Transform: stripPod,
 	})

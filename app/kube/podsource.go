@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -41,10 +42,13 @@ func (p podSource) Get(ctx context.Context, name string) (*corev1.Pod, error) {
 	return pod, err
 }
 
-// denials are the verbs that the API server forbade when each was last requested.
+// denialTTL is how long a denial is remembered: whether a right is still missing is seen only when it is used.
+const denialTTL = 2 * time.Minute
+
+// denials are the verbs that the API server forbade when each was last requested, and when that was.
 type denials struct {
 	mu    sync.Mutex
-	verbs map[string]bool
+	verbs map[string]time.Time
 }
 
 // note records the result of a request. Other errors than these prove nothing about rights.
@@ -55,12 +59,13 @@ func (d *denials) note(err error, verb string) {
 	case err == nil, apierrors.IsNotFound(err):
 		delete(d.verbs, verb)
 	case apierrors.IsForbidden(err):
-		d.verbs[verb] = true
+		d.verbs[verb] = time.Now()
 	}
 }
 
 func (d *denials) sorted() []string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	maps.DeleteFunc(d.verbs, func(_ string, at time.Time) bool { return time.Since(at) > denialTTL })
 	return slices.Sorted(maps.Keys(d.verbs))
 }

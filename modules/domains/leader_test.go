@@ -166,3 +166,22 @@ func TestReconcileThatLosesTheLeadershipWritesNothing(t *testing.T) {
 	replica.leader.leads.Store(true)
 	b.awaitServed(r)
 }
+
+func TestShortLossOfTheLeadLosesNoRepair(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.config.Domains.ResyncInterval, b.config.Domains.ScanInterval = time.Hour, 2*time.Second
+	replica, _ := b.start()
+	r := b.serve("www")
+	asked := replica.leader.asked.Load()
+	replica.leader.leads.Store(false)
+	require.NoError(t, b.clients.Delete(t.Context(), objects.Routes().Resource, b.namespace(), objects.Name(r.cdid), ""))
+	b.await("the event is dropped", func() error {
+		if replica.leader.asked.Load() == asked {
+			return errors.New("not yet")
+		}
+		return nil
+	})
+	replica.leader.leads.Store(true) // mostly before the next scan
+	b.awaitServed(r)
+}

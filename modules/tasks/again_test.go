@@ -15,6 +15,8 @@ func TestPollFindsTasksPendingAgainBelowLowestID(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	again := b.accept(t, "a", "x")
+	_, err := b.db.ExecContext(t.Context(), `UPDATE console_tasks SET run_at = LOCALTIMESTAMP`) // as if inserted by SQL
+	require.NoError(t, err)
 	b.accept(t, "b", "x")
 	claims, err := b.store.Claim(t.Context(), "p", job.DefaultLane, 10, 0)
 	require.NoError(t, err)

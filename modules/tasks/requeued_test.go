@@ -40,7 +40,7 @@ func TestAttemptsThatHangDoNotHoldUpNewTasks(t *testing.T) {
 	for i := range 8 {
 		b.awaitStatus(t, b.accept(t, fmt.Sprint("new", i), "new"), store.Finished)
 	}
-	require.EqualValues(t, 1, hanging.Load(), "a half of the workers")
+	require.LessOrEqual(t, hanging.Load(), int32(2), "as many as the lane has workers")
 }
 
 func TestTasksThatFailTakeTurns(t *testing.T) {
@@ -61,7 +61,10 @@ func TestTasksThatFailTakeTurns(t *testing.T) {
 		require.Equal(t, want, claims[0].ID)
 		require.NoError(t, b.store.Requeue(t.Context(), store.Completion{Claim: claims[0]}, 0))
 	}
-	claims, err := b.store.Claim(t.Context(), "p", job.DefaultLane, 10, 0)
+	claims, err := b.store.ClaimNext(t.Context(), "p", ids[2:]...)
+	require.NoError(t, err)
+	require.Empty(t, claims, "a request that is repeated offers them again")
+	claims, err = b.store.Claim(t.Context(), "p", job.DefaultLane, 10, 0)
 	require.NoError(t, err)
 	require.Len(t, claims, 2, "one was returned without an attempt, one is new")
 	require.Equal(t, []int64{ids[0], ids[1]}, []int64{claims[0].ID, claims[1].ID})

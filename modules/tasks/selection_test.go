@@ -87,6 +87,10 @@ func TestSearchIsLimitedToRecentTasks(t *testing.T) {
 	require.Equal(t, []int64{second, first}, b.listed(t, job.Filter{Key: "a", Among: 3}))
 	require.Equal(t, []int64{second}, b.listed(t, job.Filter{Key: "a", Among: 2}))
 	require.Equal(t, []int64{third}, b.listed(t, job.Filter{Among: 1}))
+	_, err := b.db.ExecContext(t.Context(), `UPDATE console_tasks SET id = id * 1000000000000`) // as by unique_rowid()
+	require.NoError(t, err)
+	require.Len(t, b.listed(t, job.Filter{Key: "a", Among: 2}), 1)
+	require.Len(t, b.listed(t, job.Filter{Key: "a", Among: 3}), 2)
 }
 
 func TestAgesOfFiltersAreByTheDatabasesClock(t *testing.T) {
@@ -94,7 +98,8 @@ func TestAgesOfFiltersAreByTheDatabasesClock(t *testing.T) {
 	b, server := setupSteppedClock(t)
 	require.NoError(t, server.StepClock(2*time.Hour))
 	old, fresh := b.accept(t, "a", "x"), b.accept(t, "b", "x")
-	_, err := b.db.ExecContext(t.Context(), `UPDATE console_tasks SET created_at = created_at - INTERVAL '1 hour' WHERE id = $1`, old)
+	_, err := b.db.ExecContext(t.Context(),
+		`UPDATE console_tasks SET created_at = created_at - INTERVAL '1 hour' WHERE id = $1`, old)
 	require.NoError(t, err)
 	hour, minute := job.Moment{Age: 61 * time.Minute}, job.Moment{Age: 59 * time.Minute}
 	require.Equal(t, []int64{fresh, old}, b.listed(t, job.Filter{Since: hour}))

@@ -55,7 +55,7 @@ type Cluster struct {
 	writes    *kube.Expectations
 	synced    atomic.Bool
 	// led is whether all names were enqueued that were not reconciled when this process began to lead.
-	led bool
+	led atomic.Bool
 
 	mu sync.Mutex
 	// reconciled has the revision up to which each name was reconciled, users the user of each name.

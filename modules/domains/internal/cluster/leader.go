@@ -27,12 +27,14 @@ func (c *Cluster) Leading() bool { return c.leader.CheckLeader() == nil }
 // ago, and all that it has to reconcile when it begins to lead. It must not be called concurrently.
 func (c *Cluster) EnqueueLatest(ctx context.Context, ago time.Duration) error {
 	if !c.Leading() {
-		c.led = false
+		c.led.Store(false)
 		return nil
 	}
-	if !c.led {
+	if c.led.CompareAndSwap(false, true) { // a name that is dropped meanwhile clears it again
 		err := c.EnqueueChanged(ctx)
-		c.led = err == nil
+		if err != nil || !c.Leading() {
+			c.led.Store(false)
+		}
 		return err
 	}
 	latest, err := c.store.ListChanged(ctx, ago+writeTime, changedLimit)

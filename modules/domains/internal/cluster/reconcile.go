@@ -33,6 +33,7 @@ var errRequeue = errors.New("another process changes the desired state or the ob
 func (c *Cluster) reconcile(ctx context.Context, name string) (workqueue.Result, error) {
 	if !c.Leading() {
 		c.clearReconciled(name) // its objects may have changed: it is reconciled once this process leads
+		c.led.Store(false)
 		return workqueue.Result{}, nil
 	}
 	if c.writes.Remaining(name, c.cached, time.Now()) > 0 {

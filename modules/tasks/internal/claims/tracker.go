@@ -46,7 +46,7 @@ func NewTracker(c *config.Config) *Tracker {
 	}
 	for name, workers := range c.Tasks.WorkersOfLanes() {
 		t.lanes[name] = newLane(name, workers, c.Tasks.Buffer)
-		t.requeued[name] = newLane(name, (workers+1)/2, c.Tasks.Buffer)
+		t.requeued[name] = newLane(name, workers, c.Tasks.Buffer)
 		t.requeued[name].Requeued = true
 	}
 	return t

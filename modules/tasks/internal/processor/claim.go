@@ -198,7 +198,7 @@ func (p *Processor) fillWithNext(ctx context.Context, id string, lane *claims.La
 	claimed := 0
 	if next := lane.TakeNext(slots); len(next) > 0 {
 		var err error
-		claimed, err = p.claimInto(lane, func() ([]store.Claim, error) { return p.store.ClaimTasks(ctx, id, next...) })
+		claimed, err = p.claimInto(lane, func() ([]store.Claim, error) { return p.store.ClaimNext(ctx, id, next...) })
 		if err != nil && ctx.Err() == nil {
 			p.log.Warn("claim of next tasks failed", logging.Error(err))
 		}

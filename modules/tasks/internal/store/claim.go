@@ -83,8 +83,9 @@ RETURNING c.id, c.task_type, c.task_info, c.claim_number, c.attempts, c.takeover
 		`t.task_status = 'pending' AND t.claim_number > 0 AND t.lane >= $2::TEXT AND t.lane <= $2::TEXT AND t.run_at > ` + dueNow + `
     ORDER BY t.lane, t.run_at LIMIT $3` + claimEnd
 	// The status is compared so that only the primary key can serve, and no index on the status.
-	claimByID = claimBegin + `CASE t.task_status WHEN 'pending' THEN 1 END IS NOT NULL AND t.id = ANY ($2::BIGINT[]) LIMIT $3` +
-		claimEnd
+	pendingByID = `CASE t.task_status WHEN 'pending' THEN 1 END IS NOT NULL AND t.id = ANY ($2::BIGINT[]) LIMIT $3` + claimEnd
+	claimByID   = claimBegin + pendingByID
+	claimNext   = claimBegin + notRequeued + ` AND ` + pendingByID
 )
 
 // ClaimRequeued claims at most limit tasks of a lane that were delayed after an earlier claim, those first that have been due
@@ -98,10 +99,15 @@ func (s *Store) Claim(ctx context.Context, process, lane string, limit int, lowe
 	return s.claim(ctx, claimOfLane, process, lane, limit, lowest)
 }
 
-// ClaimTasks claims those of the tasks whose turn it is. It reads no others: a key with thousands of waiting tasks
-// costs no more than any other.
+// ClaimTasks claims those of the tasks whose turn it is.
 func (s *Store) ClaimTasks(ctx context.Context, process string, ids ...int64) ([]Claim, error) {
 	return s.claim(ctx, claimByID, process, database.Array(ids), len(ids))
+}
+
+// ClaimNext is ClaimTasks without those that ClaimRequeued claims. It reads no other tasks: a key with thousands of waiting tasks
+// costs no more than any other.
+func (s *Store) ClaimNext(ctx context.Context, process string, ids ...int64) ([]Claim, error) {
+	return s.claim(ctx, claimNext, process, database.Array(ids), len(ids))
 }
 
 func (s *Store) claim(ctx context.Context, query, process string, which ...any) ([]Claim, error) {

@@ -58,7 +58,7 @@ WHERE ($1::BIGINT = 0 OR id < $1::BIGINT) AND ($2::TEXT = '' OR task_status = $2
     OR (split_part(ordering_key, '/', 1) = 'notice' AND split_part(ordering_key, '/', 3) = $6::TEXT))
   AND ($7::TEXT = '' OR (split_part(ordering_key, '/', 1) = 'worker' AND split_part(ordering_key, '/', 3) = $7::TEXT))
   AND created_at >= $8::TIMESTAMP AND created_at < $9::TIMESTAMP
-  AND ($11::BIGINT = 0 OR id > (SELECT max(id) FROM console_tasks) - $11::BIGINT)
+  AND ($11::BIGINT = 0 OR id > COALESCE((SELECT o.id FROM console_tasks o ORDER BY o.id DESC OFFSET $11::BIGINT LIMIT 1), 0))
   AND ($10::TEXT = '' OR CASE WHEN ` + isRunning + ` THEN 'running' ELSE 'claimed' END = $10::TEXT)
 ORDER BY id DESC LIMIT $5`
 

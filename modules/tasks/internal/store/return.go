@@ -6,9 +6,9 @@ import (
 	"app238.com/inner/app/database"
 )
 
-// stillDue keeps the time at which a task that was claimed became due: whether it was delayed decides who claims it. The clock
-// may have been set back since.
-const stillDue = `LEAST(c.run_at, LOCALTIMESTAMP)`
+// stillDue keeps the time at which a task that was claimed became due, unless this was its first claim: whether it was delayed
+// decides who claims it. The clock may have been set back since.
+const stillDue = `CASE WHEN c.claim_number = 1 THEN ` + dueNow + ` ELSE LEAST(c.run_at, LOCALTIMESTAMP) END`
 
 const returnAllExcept = `
 UPDATE console_tasks AS c SET task_status = 'pending', task_detailed_status = 'returned to the queue', claimed_by = '', run_at = ` + stillDue + `
