@@ -1,6 +1,7 @@
 package config
 
 import (
+	"context"
 	"net"
 	"time"
 )
@@ -122,7 +123,8 @@ func splitAddress(text string) (host string, port int, ok bool) {
 	if err != nil {
 		return "", 0, false
 	}
-	n, err := net.LookupPort("tcp", number) // a number, or a name such as https
+	// A number, or a name such as https, which is looked up without the network.
+	n, err := net.DefaultResolver.LookupPort(context.Background(), "tcp", number)
 	return host, n, err == nil
 }
 
