@@ -86,7 +86,7 @@ func TestDisconnectedReplicaChangesNothing(t *testing.T) {
 	w.begun(t, len(outcomes), other)
 	p.Restore()
 	w.await(t, timeout, "the stale results are dropped", func() bool {
-		return bytes.Count(w.logs(t), []byte("result dropped")) == len(outcomes)
+		return bytes.Count(w.logs(t), []byte("result dropped")) >= len(outcomes) // more if a lease is lost on a busy machine
 	})
 	w.awaitFinished(t, timeout)
 	requireOnlyTheSecondCounts(t, w, stale, other)
