@@ -93,6 +93,7 @@ func Base(c *config.Config) fx.Option {
 			server.AsCheck(clusterCheck),
 			newDrain,
 			server.AsCheck(drainCheck),
+			server.AsCheck((*access.Guard).Check),
 			status.As(databaseStatus),
 			status.As(clusterStatus),
 		),

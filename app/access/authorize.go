@@ -11,7 +11,6 @@ import (
 	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"go.uber.org/fx"
 	"go.uber.org/zap"
 
 	"app238.com/inner/app/config"
@@ -39,13 +38,6 @@ type Guard struct {
 	log     *zap.Logger
 }
 
-// Result is what New contributes to the graph: the Guard, and a check of its watches.
-type Result struct {
-	fx.Out
-	*Guard
-	Check server.Check `group:"readiness"`
-}
-
 // reasons returns the reasons for which a request can be refused in a mode of access.
 func reasons(mode string) []string {
 	if mode == config.AccessToken {
@@ -56,7 +48,7 @@ func reasons(mode string) []string {
 
 // New returns the Guard. It watches pods once it is started, or used.
 func New(c *config.Config, clients *kube.Clients, combinator *kube.Pods, registry *prometheus.Registry,
-	log *zap.Logger) (Result, error) {
+	log *zap.Logger) (*Guard, error) {
 	g := &Guard{
 		rules:   map[string]rule{},
 		watches: map[string]*kube.Pods{},
@@ -76,7 +68,7 @@ func New(c *config.Config, clients *kube.Clients, combinator *kube.Pods, registr
 		case config.AccessPods:
 			pods, err := kube.NewPods(clients, a.Namespace, "http.access."+kind+".labels", a.Labels)
 			if err != nil {
-				return Result{}, err
+				return nil, err
 			}
 			g.watches[kind] = pods
 			g.rules[kind] = fromPods(pods)
@@ -89,9 +81,12 @@ func New(c *config.Config, clients *kube.Clients, combinator *kube.Pods, registr
 			g.refused.WithLabelValues(kind, reason) // a rate needs a sample before the first event
 		}
 	}
-	// The other routes work without these watches.
-	check := server.Check{Name: "access", Degrades: true, Ready: g.watching}
-	return Result{Guard: g, Check: check}, registry.Register(g.refused)
+	return g, registry.Register(g.refused)
+}
+
+// Check is the check of the watches. It degrades: routes of other kinds work without them.
+func (g *Guard) Check() server.Check {
+	return server.Check{Name: "access", Degrades: true, Ready: g.watching}
 }
 
 // watching returns an error for the first rule whose pods are not listed or may not be read.

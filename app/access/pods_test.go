@@ -64,7 +64,7 @@ func apiServer(t *testing.T, denied func(verb string) bool) *httptest.Server {
 }
 
 // start returns the guard of routes for tasks, which only pods of the namespace n may call, and its handler.
-func start(t *testing.T, api *httptest.Server) (access.Result, http.Handler) {
+func start(t *testing.T, api *httptest.Server) (*access.Guard, http.Handler) {
 	t.Helper()
 	c := &config.Config{
 		HTTP: config.HTTP{BodyLimit: 1000, RequestTimeout: timeout, Access: map[string]config.Access{
@@ -101,10 +101,10 @@ func TestMissingRightToPodsDegradesAndIsNamed(t *testing.T) {
 			guard, handler := start(t, apiServer(t, func(verb string) bool {
 				return !granted.Load() && strings.Contains(verbs, verb)
 			}))
-			require.True(t, guard.Check.Degrades, "routes of other modes work")
+			require.True(t, guard.Check().Degrades, "routes of other modes work")
 			require.Eventually(t, func() bool {
 				ask(handler) // a right to get is missing only when it is used
-				err := guard.Check.Ready(t.Context())
+				err := guard.Check().Ready(t.Context())
 				return err != nil && err.Error() == "http.access.tasks: no right to "+named+" pods in namespace n"
 			}, timeout, 10*time.Millisecond)
 			if verbs != "watch" { // a list of pods serves until it is replaced
@@ -114,7 +114,7 @@ func TestMissingRightToPodsDegradesAndIsNamed(t *testing.T) {
 			}
 			granted.Store(true)
 			require.Eventually(t, func() bool {
-				return ask(handler) == http.StatusOK && guard.Check.Ready(t.Context()) == nil
+				return ask(handler) == http.StatusOK && guard.Check().Ready(t.Context()) == nil
 			}, timeout, 10*time.Millisecond, "a right that is granted later is not used")
 		})
 	}
@@ -125,5 +125,5 @@ func TestPodsThatAreNotListedDegrade(t *testing.T) {
 	api := apiServer(t, func(string) bool { return false })
 	api.Close()
 	guard, _ := start(t, api)
-	require.EqualError(t, guard.Check.Ready(t.Context()), "http.access.tasks: pods not listed")
+	require.EqualError(t, guard.Check().Ready(t.Context()), "http.access.tasks: pods not listed")
 }

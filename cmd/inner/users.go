@@ -79,7 +79,7 @@ func readUser(ctx context.Context, admins app.Admins, uid string) (userDetails, 
 	}
 	tasks, err := admins.Tasks.List(ctx, job.Filter{User: uid, Limit: maxUserTasks, Among: job.RecentTasks})
 	if err != nil {
-		d.Problems = append(d.Problems, "the tasks could not be read: "+app.UserError("", err).Error())
+		d.Problems = append(d.Problems, "the tasks could not be read: "+app.UserMessage(err))
 	}
 	d.Workers, d.Domains, d.Tasks = workers.Workers, domains.Domains, append([]job.Summary{}, tasks.Tasks...)
 	d.WorkersNext, d.DomainsNext = workers.Next, domains.Next
