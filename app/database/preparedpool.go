@@ -9,8 +9,9 @@ import (
 	"app238.com/inner/app/config"
 )
 
-// preparedConnections is the size of a PreparedPool: its users are few, and each runs one statement at a time.
-const preparedConnections = 4
+// preparedConnections is the size of a PreparedPool: accepts and results have up to three statements under way each, the four
+// other users one. Usually each has one.
+const preparedConnections = 10
 
 // preparedSession makes PostgreSQL plan a prepared statement once, with indexes whatever the statistics say: they are those
 // of an empty table when the plan is made, and of a full one an hour later. It sets nothing on CockroachDB.

@@ -7,8 +7,10 @@ import (
 	"go.uber.org/zap"
 
 	"app238.com/inner/app/database"
+	"app238.com/inner/app/guard"
 	"app238.com/inner/app/logging"
 	"app238.com/inner/modules/tasks/internal/metrics"
+	"app238.com/inner/modules/tasks/internal/pipeline"
 	"app238.com/inner/modules/tasks/internal/store"
 )
 
@@ -21,23 +23,42 @@ const resultRetryDelay = 500 * time.Millisecond
 // runCompleter writes the results of tasks until the channel is closed and empty. What arrives during a statement is
 // written by the next one.
 func (p *Processor) runCompleter(running context.Context) {
+	writes := pipeline.New()
+	defer writes.Drain()
 	for first := range p.completions {
-		batch := []store.Completion{first}
-		for len(batch) < maxCompletions {
-			select {
-			case e, open := <-p.completions:
-				if open {
-					batch = append(batch, e)
-					continue
-				}
-			default:
-			}
-			break
-		}
+		writes.Enter()
+		batch := p.gather(first)
 		p.metrics.Batch.WithLabelValues(metrics.CompleteBatch).Observe(float64(len(batch)))
+		writes.Run(func() { p.completeAll(running, batch) })
+	}
+}
+
+// gather returns a result and those that wait for it to be written.
+func (p *Processor) gather(first store.Completion) []store.Completion {
+	batch := []store.Completion{first}
+	for len(batch) < maxCompletions {
+		select {
+		case e, open := <-p.completions:
+			if open {
+				batch = append(batch, e)
+				continue
+			}
+		default:
+		}
+		break
+	}
+	return batch
+}
+
+func (p *Processor) completeAll(running context.Context, batch []store.Completion) {
+	err := guard.Call(func() error {
 		for _, part := range store.SplitCompletions(batch) {
 			p.completeBatch(running, part)
 		}
+		return nil
+	})
+	if err != nil {
+		p.log.Error("results were not written", zap.Int("results", len(batch)), logging.Error(err))
 	}
 }
 

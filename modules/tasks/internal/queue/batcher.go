@@ -6,10 +6,11 @@ import (
 	"sync"
 	"time"
 
-	"app238.com/inner/app/database"
+	"app238.com/inner/app/guard"
 	"app238.com/inner/app/tracing"
 	"app238.com/inner/modules/tasks/internal/claims"
 	"app238.com/inner/modules/tasks/internal/metrics"
+	"app238.com/inner/modules/tasks/internal/pipeline"
 	"app238.com/inner/modules/tasks/internal/store"
 )
 
@@ -25,7 +26,7 @@ const (
 )
 
 // batcher commits concurrent accepts together: requests that arrive during a statement go into the next one, which is
-// sent as soon as that one has returned. A single request waits for nothing.
+// sent as soon as that one has returned or is slow. A single request waits for nothing.
 type batcher struct {
 	store   *store.Store
 	tracker *claims.Tracker
@@ -33,15 +34,23 @@ type batcher struct {
 	tracing *tracing.Tracing
 	ready   *readiness
 
+	commits *pipeline.Pipeline
+
 	mu       sync.Mutex
 	waiting  []*request
 	flushing bool
-	expected int           // the number of requests to wait for
-	arrived  chan struct{} // signalled when they have arrived
+	keys     map[string]bool // ordering keys of the commits under way
+	expected int             // the number of requests to wait for
+	arrived  chan struct{}   // signalled when they have arrived
 
 	// skips is the number of commits without a wait after the last wait failed, skipsLeft how many of those are left.
 	// Only flush uses them.
 	skips, skipsLeft int
+}
+
+func newBatcher(s *store.Store, ct *claims.Tracker, m *metrics.Metrics, t *tracing.Tracing, ready *readiness) *batcher {
+	return &batcher{store: s, tracker: ct, metrics: m, tracing: t, ready: ready, commits: pipeline.New(),
+		keys: map[string]bool{}, arrived: make(chan struct{}, 1)}
 }
 
 // request is a task that a client waits to have committed.
@@ -97,19 +106,34 @@ func (b *batcher) insert(ctx context.Context, task store.NewTask) (int64, error)
 
 func (b *batcher) flush(ctx context.Context) {
 	for last := 0; ; {
+		b.commits.Enter()
 		batch := b.gather(last)
-		last = len(batch)
 		if len(batch) == 0 {
+			b.commits.Leave()
 			return
 		}
-		b.commitAll(ctx, batch)
-		for _, a := range batch {
-			close(a.done)
+		last = 0
+		if b.commits.Run(func() { b.decide(ctx, batch) }) {
+			last = len(batch)
 		}
 	}
 }
 
-// gather takes the waiting requests. If the last commit had several, its clients may be about to send the next ones,
+// decide commits a batch and tells its requests.
+func (b *batcher) decide(ctx context.Context, batch []*request) {
+	err := guard.Call(func() error {
+		b.commitAll(ctx, batch)
+		return nil
+	})
+	for _, a := range batch {
+		if a.id == 0 && a.err == nil {
+			a.err = err
+		}
+		close(a.done)
+	}
+}
+
+// gather takes the waiting requests. If a commit of several has just ended, its clients may be about to send the next ones,
 // and gather waits a moment for most of them. Otherwise they and the waiting ones would form two groups that alternate,
 // with twice as many commits. After failed waits the next ones are skipped, more and more of them.
 func (b *batcher) gather(last int) []*request {
@@ -165,96 +189,4 @@ func countFitting(waiting []*request) int {
 		}
 	}
 	return len(waiting)
-}
-
-// commitAll commits a batch. If the database refuses a value of one request, it commits halves of the batch, so that
-// only that request fails.
-func (b *batcher) commitAll(ctx context.Context, batch []*request) {
-	if b.commit(ctx, batch) {
-		return
-	}
-	half := len(batch) / 2
-	b.commitAll(ctx, batch[:half])
-	b.commitAll(ctx, batch[half:])
-}
-
-// commit inserts a batch, as claims of this process if it has slots for them. It returns false, and delivers nothing,
-// if the database refused a value of one of several requests.
-func (b *batcher) commit(ctx context.Context, batch []*request) bool {
-	defer b.tracker.BeginClaim()()
-	process, leased := b.tracker.Current()
-	tasks, claim := make([]store.NewTask, len(batch)), make([]bool, len(batch))
-	keys := make(map[string]bool, len(batch))
-	for i, a := range batch {
-		tasks[i] = a.task
-		// Only the first of two tasks with the same key can be claimed.
-		claim[i] = leased && !keys[a.task.OrderingKey] && b.reserveSlot(a.task.Lane)
-		keys[a.task.OrderingKey] = a.task.OrderingKey != ""
-	}
-	b.metrics.Batch.WithLabelValues(metrics.AcceptBatch).Observe(float64(len(batch)))
-	ctx, endSpan := b.startSpan(ctx, batch)
-	inserted, err := b.store.Insert(ctx, process, tasks, claim)
-	endSpan(err)
-	b.ready.record(err)
-	if err != nil && !database.IsRefused(err) {
-		b.tracker.MarkUncertain()
-	}
-	if len(batch) > 1 && database.IsDataRefused(err) {
-		for i, a := range batch {
-			if claim[i] {
-				b.tracker.ReleaseSlots(b.tracker.Lane(a.task.Lane), 1)
-			}
-		}
-		return false
-	}
-	b.deliver(process, batch, claim, inserted, err)
-	return true
-}
-
-// deliver passes the results to the requests, hands claimed tasks to the workers of this process, and offers the
-// pending ones that are next in their keys.
-func (b *batcher) deliver(process string, batch []*request, claim []bool, inserted []store.Inserted, err error) {
-	next, followed := map[*claims.Lane][]int64{}, map[string]bool{}
-	for i, a := range batch {
-		lane, key := b.tracker.Lane(a.task.Lane), a.task.OrderingKey
-		if claim[i] && (err != nil || !inserted[i].Claimed) {
-			b.tracker.ReleaseSlots(lane, 1)
-		}
-		if err != nil {
-			a.err = err
-			continue
-		}
-		a.id, a.err = inserted[i].ID, inserted[i].Err
-		switch {
-		case inserted[i].Claimed:
-			b.tracker.Add(lane, store.Claim{
-				ID: a.id, Type: a.task.Type, Info: a.task.Info, Prepared: a.task.Prepared, Process: process, Number: 1,
-				TraceParent: a.task.TraceParent, Since: time.Now(),
-			})
-		case lane != nil && a.err == nil && !followed[key]:
-			next[lane] = append(next[lane], a.id)
-		}
-		// Completing it offers the next task of its key.
-		followed[key] = followed[key] || key != "" && !inserted[i].Found
-	}
-	for lane, ids := range next {
-		b.tracker.OfferNext(lane, ids...)
-	}
-}
-
-// startSpan starts the span of a commit, which belongs to the traces of all its requests.
-func (b *batcher) startSpan(ctx context.Context, batch []*request) (context.Context, func(error)) {
-	return b.tracing.Shared(ctx, "commit tasks", func(yield func(tracing.Request) bool) {
-		for _, a := range batch {
-			if !yield(a.trace) {
-				return
-			}
-		}
-	})
-}
-
-// reserveSlot reserves a slot for one claim in a lane of this process.
-func (b *batcher) reserveSlot(name string) bool {
-	lane := b.tracker.Lane(name)
-	return lane != nil && lane.Open() && lane.ReserveSlots(1) == 1
 }

@@ -22,7 +22,7 @@ import (
 
 func TestBatchedCommitsReleasePayloads(t *testing.T) {
 	t.Parallel()
-	b := &batcher{arrived: make(chan struct{}, 1)}
+	b := newBatcher(nil, nil, nil, nil, nil)
 	var payloads []weak.Pointer[request]
 	for range maxBatch + 2 {
 		a := &request{task: store.NewTask{Info: make([]byte, 1<<10)}}
@@ -42,7 +42,7 @@ func TestBatchedCommitsReleasePayloads(t *testing.T) {
 
 func TestFailedGatherWaitsAreSkipped(t *testing.T) {
 	t.Parallel()
-	b := &batcher{arrived: make(chan struct{}, 1)}
+	b := newBatcher(nil, nil, nil, nil, nil)
 	commit := func() (waited bool) {
 		b.waiting = append(b.waiting, &request{})
 		before := b.skipsLeft
@@ -90,7 +90,7 @@ func (b *batcher) add(n int) bool {
 
 func TestCancelledAcceptIsNotCommitted(t *testing.T) {
 	t.Parallel()
-	b := &batcher{arrived: make(chan struct{}, 1)}
+	b := newBatcher(nil, nil, nil, nil, nil)
 	ctxDone := make(chan struct{})
 	close(ctxDone)
 	stays := &request{}
@@ -102,7 +102,7 @@ func TestCancelledAcceptIsNotCommitted(t *testing.T) {
 
 func TestBatchSizeIsLimited(t *testing.T) {
 	t.Parallel()
-	b := &batcher{arrived: make(chan struct{}, 1)}
+	b := newBatcher(nil, nil, nil, nil, nil)
 	for _, size := range []int{1 << 20, 1 << 20, 1 << 20, 1 << 20, 1, 9 << 20, 1} {
 		b.waiting = append(b.waiting, &request{task: store.NewTask{Info: make([]byte, size)}})
 	}

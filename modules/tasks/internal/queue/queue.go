@@ -43,7 +43,7 @@ func New(r *registry.Registry, s *store.Store, ct *claims.Tracker, m *metrics.Me
 	ready := newReadiness(s.Probe)
 	return &Queue{
 		registry: r, store: s, tracker: ct, tracing: t, ready: ready,
-		batcher: &batcher{store: s, tracker: ct, metrics: m, tracing: t, ready: ready, arrived: make(chan struct{}, 1)},
+		batcher: newBatcher(s, ct, m, t, ready),
 	}
 }
 
