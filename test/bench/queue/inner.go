@@ -78,7 +78,8 @@ const (
 	leftPending = `INSERT INTO console_tasks (task_type, task_detailed_status, task_info, ordering_key)
 		SELECT 'bench.noop', 'accepted', '{"key":"left-' || i || '","at":0}', 'left-' || i || '-' || pg_current_xact_id()
 		FROM generate_series(1, $1::INT) AS i`
-	leftClaimed = `INSERT INTO console_tasks (task_type, task_status, task_detailed_status, task_info, ordering_key, claimed_by,
+	leftClaimed = `WITH dead AS (INSERT INTO inner_processes (id, host, version) VALUES ('a-dead-process', '', '') ON CONFLICT DO NOTHING)
+		INSERT INTO console_tasks (task_type, task_status, task_detailed_status, task_info, ordering_key, claimed_by,
 			claim_number, started_at)
 		SELECT 'bench.noop', 'processing', 'claimed', '{"key":"left-' || i || '","at":0}', 'left-' || i || '-' || pg_current_xact_id(),
 			'a-dead-process', 1, LOCALTIMESTAMP FROM generate_series(1, $1::INT) AS i`
@@ -167,6 +168,9 @@ func (j noop) Execute(ctx context.Context, _ job.Task, n note) error {
 		return sleep(ctx, holdFor)
 	}
 	j.seen.enter(n)
+	if n.Wait > 0 {
+		return sleep(ctx, n.Wait)
+	}
 	return nil
 }
 

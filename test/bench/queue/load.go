@@ -18,6 +18,8 @@ type note struct {
 	At  int64  `json:"at"`
 	// Hold has the task last as long as the measurement.
 	Hold bool `json:"hold,omitempty"`
+	// Wait has the task last so long, as one that waits for a cluster.
+	Wait time.Duration `json:"wait,omitempty"`
 }
 
 // epoch is when this process began to count.

@@ -36,6 +36,9 @@ const (
 	oneReplica    = "replicas-1"
 	twoReplicas   = "replicas-2"
 	fourReplicas  = "replicas-4"
+	oneWaits      = "waiting-replicas-1"
+	twoWait       = "waiting-replicas-2"
+	fourWait      = "waiting-replicas-4"
 	replicaIsBusy = "busy-replica"
 )
 
@@ -62,6 +65,9 @@ func (w *fixture) pressedInner(inner, dead, oneKey, claimed *queue) party {
 	c[replicaChurn], c[replicaIsBusy] = w.replicaChurn, w.busyReplica
 	for n, name := range map[int]string{1: oneReplica, 2: twoReplicas, 4: fourReplicas} {
 		c[name] = func(ctx context.Context) (sample, error) { return w.replicas(ctx, n) }
+	}
+	for n, name := range map[int]string{1: oneWaits, 2: twoWait, 4: fourWait} {
+		c[name] = func(ctx context.Context) (sample, error) { return w.waitingReplicas(ctx, n) }
 	}
 	return &pressed{inner.label, c}
 }

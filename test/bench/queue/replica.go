@@ -157,18 +157,12 @@ func (s *replicaSet) producer(context.Context) (producer, error) {
 }
 
 // stop ends all replicas.
-func (s *replicaSet) stop(context.Context) error {
-	_, err := s.stopAll()
-	return err
-}
-
-// stopAll ends all replicas and returns their reports.
-func (s *replicaSet) stopAll() (reports []report, err error) {
+func (s *replicaSet) stop(context.Context) (err error) {
 	for i := range s.replicas {
 		if r := s.replicas[i].Swap(nil); r != nil {
-			last, stopErr := r.stop()
-			reports, err = append(reports, last), errors.Join(err, stopErr)
+			_, stopErr := r.stop()
+			err = errors.Join(err, stopErr)
 		}
 	}
-	return reports, err
+	return err
 }

@@ -43,19 +43,67 @@ func (w *fixture) replicas(ctx context.Context, n int) (_ sample, err error) {
 	if err != nil {
 		return nil, err
 	}
-	reports, err := s.stopAll()
+	endCounts, err := s.entered()
 	if err != nil {
 		return nil, err
 	}
-	least, sum := float64(ended), 0.0
-	for i, r := range reports {
-		count := float64(r.Entered - startCounts[i])
-		least, sum = min(least, count), sum+count
-	}
+	_, even := divided(startCounts, endCounts)
 	return sample{
 		completed: float64(ended-before.ended) / took.Seconds(), ackMedian: milliseconds(seen.ack.percentile(0.5)),
-		ackTail: milliseconds(seen.ack.percentile(0.99)), evenness: least * float64(n) / sum,
+		ackTail: milliseconds(seen.ack.percentile(0.99)), evenness: even,
 	}, nil
+}
+
+// divided returns how many tasks the replicas began, and those of the one that began the fewest as a share of an even part.
+func divided(before, after []int64) (sum, even float64) {
+	least := float64(after[0])
+	for i, n := range after {
+		count := float64(n - before[i])
+		least, sum = min(least, count), sum+count
+	}
+	return sum, least * float64(len(after)) / sum
+}
+
+// jobWait is how long each task of waitingReplicas waits.
+const jobWait = 10 * time.Millisecond
+
+// leftWaiting is a backlog in which each task has a key of its own.
+const leftWaiting = `INSERT INTO console_tasks (task_type, task_detailed_status, task_info, ordering_key)
+	SELECT 'bench.noop', 'accepted', $2, 'waiting-' || i FROM generate_series(1, $1::INT) AS i`
+
+// waitingReplicas measures how many tasks of a backlog n replicas begin whose jobs wait for something else, so that their workers
+// and not the processors are what is used up.
+func (w *fixture) waitingReplicas(ctx context.Context, n int) (_ sample, err error) {
+	ctx, cancel := context.WithTimeout(ctx, cellTimeout)
+	defer cancel()
+	s, err := w.warmReplicas(ctx, n)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, s.stop(ctx)) }()
+	waiting := newNote(0)
+	waiting.Wait = jobWait
+	if _, err := w.inner.db.Exec(ctx, leftWaiting, w.options.backlog, waiting.encode()); err != nil {
+		return nil, err
+	}
+	if err := sleep(ctx, 2*time.Second); err != nil { // all have polled
+		return nil, err
+	}
+	startCounts, err := s.entered()
+	if err != nil {
+		return nil, err
+	}
+	begin := clock()
+	if err := sleep(ctx, 2*w.options.closed); err != nil {
+		return nil, err
+	}
+	endCounts, err := s.entered()
+	took := clock() - begin
+	if err != nil {
+		return nil, err
+	}
+	sum, even := divided(startCounts, endCounts)
+	return sample{completed: sum / took.Seconds(), evenness: even}, nil
 }
 
 // warmReplicas starts n replicas on fresh tables and lets them do some work.
@@ -150,139 +198,4 @@ func (w *fixture) killReplicas(s *replicaSet) stress {
 			return group.Wait()
 		}, nil
 	}
-}
-
-// holdFor is how long a held task lasts: longer than any measurement.
-const holdFor = 10 * time.Minute
-
-// busyRate is how many tasks a second busyReplica sends.
-const busyRate = 200
-
-// busyReplica sends tasks to a replica whose workers are all busy while another replica is idle.
-func (w *fixture) busyReplica(ctx context.Context) (_ sample, err error) {
-	ctx, cancel := context.WithTimeout(ctx, cellTimeout)
-	defer cancel()
-	if err := w.overHTTP.fresh(ctx); err != nil {
-		return nil, err
-	}
-	s, err := w.startReplicas(ctx, 1)
-	if err != nil {
-		return nil, err
-	}
-	busy := s.replicas[0].Load()
-	defer func() { err = errors.Join(err, busy.kill()) }()
-	p, err := s.producer(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = p.close() }()
-	c, err := innerConfig(w.inner.dsn, "")
-	if err != nil {
-		return nil, err
-	}
-	workers := c.Tasks.Workers
-	for range workers {
-		if err := p.accept(ctx, heldNote()); err != nil {
-			return nil, err
-		}
-	}
-	if err := busy.awaitHeld(ctx, workers); err != nil {
-		return nil, err
-	}
-	idle, err := w.startReplica(ctx, 0)
-	if err != nil {
-		return nil, err
-	}
-	var seen watch
-	err = sleep(ctx, 2*time.Second) // the idle one has polled
-	if err == nil {
-		err = openLoop(ctx, s, &seen, busyRate, 2*w.options.open, w.options.late)
-	}
-	if err == nil {
-		err = idle.await(ctx, func(r report) bool { return r.Entered >= seen.accepted.Load() })
-	}
-	last, stopErr := idle.stop()
-	if err := errors.Join(err, stopErr); err != nil {
-		return nil, err
-	}
-	return sample{startMedian: last.StartMedian, startTail: last.StartTail}, nil
-}
-
-// awaitHeld waits until the replica holds n tasks.
-func (r *replica) awaitHeld(ctx context.Context, n int) error {
-	return r.await(ctx, func(found report) bool { return found.Held >= int64(n) })
-}
-
-// awaitTimeout bounds the wait for what a replica is to report.
-const awaitTimeout = 30 * time.Second
-
-// await waits until the report is as wanted.
-func (r *replica) await(ctx context.Context, wanted func(report) bool) error {
-	for deadline := clock() + awaitTimeout; ; {
-		found, err := r.report()
-		if err != nil || wanted(found) {
-			return err
-		}
-		if clock() > deadline {
-			return fmt.Errorf("%d tasks are begun and %d held after %s", found.Entered, found.Held, awaitTimeout)
-		}
-		if err := sleep(ctx, 50*time.Millisecond); err != nil {
-			return err
-		}
-	}
-}
-
-// The keys that blockedKeys blocks, and the tasks that wait for them.
-const (
-	blockedKeyCount = 100
-	blockedTasks    = 100_000
-	leaveBlocked    = `INSERT INTO console_tasks (task_type, task_detailed_status, task_info, ordering_key)
-		SELECT 'bench.noop', 'accepted', $2, 'blocked-' || i % $3::INT FROM generate_series(1, $1::INT) AS i`
-)
-
-// blockedKeys measures a closed loop beside a table full of tasks whose turn does not come, because the first of each key runs
-// for minutes in another replica.
-func (w *fixture) blockedKeys(ctx context.Context, q *queue) (_ sample, err error) {
-	ctx, cancel := context.WithTimeout(ctx, 2*cellTimeout)
-	defer cancel()
-	clean, err := q.load(ctx, scenario{producers: 16})
-	if err != nil {
-		return nil, err
-	}
-	if err := q.fresh(ctx); err != nil {
-		return nil, err
-	}
-	tasks := blockedTasks
-	if w.options.quick {
-		tasks /= 10
-	}
-	holder, err := w.startReplica(ctx, blockedKeyCount)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, holder.kill()) }()
-	if _, err := w.inner.db.Exec(ctx, leaveBlocked, tasks, heldNote().encode(), blockedKeyCount); err != nil {
-		return nil, err
-	}
-	if err := holder.awaitHeld(ctx, blockedKeyCount); err != nil {
-		return nil, err
-	}
-	var seen watch
-	running, err := q.start(ctx, &seen)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, running.stop(ctx)) }()
-	err = closedLoop(ctx, running, &seen, 16, q.options.warmUp)
-	if err = errors.Join(err, q.store.vacuum(ctx)); err != nil {
-		return nil, err
-	}
-	seen.reset()
-	before, begin := seen.entered.Load(), clock()
-	if err := closedLoop(ctx, running, &seen, 16, q.options.closed); err != nil {
-		return nil, err
-	}
-	done := float64(seen.entered.Load()-before) / (clock() - begin).Seconds()
-	return sample{completed: done, undisturbed: clean[completed], kept: done / clean[completed],
-		startMedian: milliseconds(seen.start.percentile(0.5)), startTail: milliseconds(seen.start.percentile(0.99))}, nil
 }
