@@ -12,7 +12,7 @@ const (
 	limit = 3
 )
 
-// Pipeline runs writes. Each takes what has gathered since the last one began, so there are few while all are fast.
+// Pipeline limits writes to one at a time, and lets another begin where one is slow.
 type Pipeline struct{ places chan struct{} }
 
 // New returns a pipeline in which nothing is under way.
@@ -25,31 +25,11 @@ func (p *Pipeline) Enter() { p.places <- struct{}{} }
 // Leave gives back the place of Enter.
 func (p *Pipeline) Leave() { <-p.places }
 
-// Run calls write in a goroutine, which has the place of Enter until it ends. It returns whether write has ended; if it is
-// slow, it goes on meanwhile. It must not panic.
-func (p *Pipeline) Run(write func()) (ended bool) {
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		defer p.Leave()
-		write()
-	}()
-	late := time.NewTimer(slow)
-	defer late.Stop()
-	select {
-	case <-done:
-		return true
-	case <-late.C:
-		return false
-	}
-}
-
-// Drain waits until no write is under way.
-func (p *Pipeline) Drain() {
-	for range limit {
-		p.Enter()
-	}
-	for range limit {
-		p.Leave()
-	}
+// Run calls write, and gives back the place of Enter. If write is slow, next is called in a goroutine meanwhile, and Run returns
+// true: next has taken the place of the caller, which must not begin another write.
+func (p *Pipeline) Run(write, next func()) (replaced bool) {
+	late := time.AfterFunc(slow, next)
+	defer p.Leave()
+	write()
+	return !late.Stop()
 }

@@ -22,14 +22,20 @@ const resultRetryDelay = 500 * time.Millisecond
 
 // runCompleter writes the results of tasks until the channel is closed and empty. What arrives during a statement is
 // written by the next one.
-func (p *Processor) runCompleter(running context.Context) {
-	writes := pipeline.New()
-	defer writes.Drain()
+func (p *Processor) runCompleter(running context.Context, writes *pipeline.Pipeline) {
 	for first := range p.completions {
 		writes.Enter()
 		batch := p.gather(first)
 		p.metrics.Batch.WithLabelValues(metrics.CompleteBatch).Observe(float64(len(batch)))
-		writes.Run(func() { p.completeAll(running, batch) })
+		p.completer.Add(1) // for the one that may replace this
+		replaced := writes.Run(func() { p.completeAll(running, batch) }, func() {
+			defer p.completer.Done()
+			p.runCompleter(running, writes)
+		})
+		if replaced {
+			return
+		}
+		p.completer.Done()
 	}
 }
 

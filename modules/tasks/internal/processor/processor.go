@@ -20,6 +20,7 @@ import (
 	"app238.com/inner/app/tracing"
 	"app238.com/inner/modules/tasks/internal/claims"
 	"app238.com/inner/modules/tasks/internal/metrics"
+	"app238.com/inner/modules/tasks/internal/pipeline"
 	"app238.com/inner/modules/tasks/internal/registry"
 	"app238.com/inner/modules/tasks/internal/store"
 )
@@ -99,7 +100,7 @@ func (p *Processor) startBackground() (running context.Context) {
 	heartbeating, stopHeartbeats := context.WithCancel(context.Background())
 	p.stopRunning, p.stopHeartbeats = stopRunning, stopHeartbeats
 	p.heartbeatLoop.Go(func() { p.runHeartbeats(heartbeating) })
-	p.completer.Go(func() { p.runCompleter(running) })
+	p.completer.Go(func() { p.runCompleter(running, pipeline.New()) })
 	return running
 }
 

@@ -112,10 +112,10 @@ func (b *batcher) flush(ctx context.Context) {
 			b.commits.Leave()
 			return
 		}
-		last = 0
-		if b.commits.Run(func() { b.decide(ctx, batch) }) {
-			last = len(batch)
+		if b.commits.Run(func() { b.decide(ctx, batch) }, func() { b.flush(ctx) }) {
+			return
 		}
+		last = len(batch)
 	}
 }
 
