@@ -78,7 +78,8 @@ const (
 	leftPending = `INSERT INTO console_tasks (task_type, task_detailed_status, task_info, ordering_key)
 		SELECT 'bench.noop', 'accepted', '{"key":"left-' || i || '","at":0}', 'left-' || i || '-' || pg_current_xact_id()
 		FROM generate_series(1, $1::INT) AS i`
-	leftClaimed = `WITH dead AS (INSERT INTO inner_processes (id, host, version) VALUES ('a-dead-process', '', '') ON CONFLICT DO NOTHING)
+	leftClaimed = `WITH dead AS (
+			INSERT INTO inner_processes (id, host, version) VALUES ('a-dead-process', '', '') ON CONFLICT DO NOTHING)
 		INSERT INTO console_tasks (task_type, task_status, task_detailed_status, task_info, ordering_key, claimed_by,
 			claim_number, started_at)
 		SELECT 'bench.noop', 'processing', 'claimed', '{"key":"left-' || i || '","at":0}', 'left-' || i || '-' || pg_current_xact_id(),

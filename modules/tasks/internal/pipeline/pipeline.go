@@ -5,8 +5,8 @@ import "time"
 
 const (
 	// slow is how long the next write waits for the last one: one that waits for a lock or for a server that stalls does not hold
-	// up the others. With 10 ms a machine whose processors are used up made more writes for the same tasks, and an eighth fewer
-	// tasks (test/bench/queue/profiles.md).
+	// up the others. Where processors are used up many writes take 10 ms, and more of them at once make that worse
+	// (test/bench/queue/profiles.md).
 	slow = 100 * time.Millisecond
 	// limit is how many writes may be under way, and so how many connections they use.
 	limit = 3
