@@ -16,11 +16,11 @@ func TestOnlyASlowWriteIsReplaced(t *testing.T) {
 		var begun atomic.Int64
 		next := func() { begun.Add(1) }
 		p.Enter()
-		require.False(t, p.Run(func() { time.Sleep(slow - 1) }, next))
-		time.Sleep(2 * slow)
+		require.False(t, p.Run(func() { <-time.After(slow - 1) }, next))
+		<-time.After(2 * slow)
 		require.Zero(t, begun.Load())
 		p.Enter()
-		require.True(t, p.Run(func() { time.Sleep(3 * slow) }, next))
+		require.True(t, p.Run(func() { <-time.After(3 * slow) }, next))
 		require.EqualValues(t, 1, begun.Load())
 	})
 }
@@ -44,7 +44,7 @@ func TestWritesUnderWayAreLimited(t *testing.T) {
 			p.Run(func() { <-stuck }, loop)
 		}
 		go loop()
-		time.Sleep(10 * limit * slow)
+		<-time.After(10 * limit * slow)
 		require.EqualValues(t, limit, writes.Load())
 		close(stuck)
 		<-ended
