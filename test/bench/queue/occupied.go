@@ -87,12 +87,12 @@ func (r *replica) await(ctx context.Context, wanted func(report) bool) error {
 	}
 }
 
-// The keys that blockedKeys blocks, and the tasks that wait for them.
+// The keys that blockedKeys blocks, and the tasks that wait for them. leaveOfKeys leaves $1 tasks of $3 keys.
 const (
 	blockedKeyCount = 100
 	blockedTasks    = 100_000
-	leaveBlocked    = `INSERT INTO console_tasks (task_type, task_detailed_status, task_info, ordering_key)
-		SELECT 'bench.noop', 'accepted', $2, 'blocked-' || i % $3::INT FROM generate_series(1, $1::INT) AS i`
+	leaveOfKeys     = `INSERT INTO console_tasks (task_type, task_detailed_status, task_info, ordering_key)
+		SELECT 'bench.noop', 'accepted', $2, 'left-' || i % $3::INT FROM generate_series(1, $1::INT) AS i`
 )
 
 // blockedKeys measures a closed loop beside a table full of tasks whose turn does not come, because the first of each key runs
@@ -116,7 +116,7 @@ func (w *fixture) blockedKeys(ctx context.Context, q *queue) (_ sample, err erro
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, holder.kill()) }()
-	if _, err := w.inner.db.Exec(ctx, leaveBlocked, tasks, heldNote().encode(), blockedKeyCount); err != nil {
+	if _, err := w.inner.db.Exec(ctx, leaveOfKeys, tasks, heldNote().encode(), blockedKeyCount); err != nil {
 		return nil, err
 	}
 	if err := holder.awaitHeld(ctx, blockedKeyCount); err != nil {

@@ -47,31 +47,26 @@ func (w *fixture) replicas(ctx context.Context, n int) (_ sample, err error) {
 	if err != nil {
 		return nil, err
 	}
-	_, even := divided(startCounts, endCounts)
 	return sample{
 		completed: float64(ended-before.ended) / took.Seconds(), ackMedian: milliseconds(seen.ack.percentile(0.5)),
-		ackTail: milliseconds(seen.ack.percentile(0.99)), evenness: even,
+		ackTail: milliseconds(seen.ack.percentile(0.99)), evenness: even(startCounts, endCounts),
 	}, nil
 }
 
-// divided returns how many tasks the replicas began, and those of the one that began the fewest as a share of an even part.
-func divided(before, after []int64) (sum, even float64) {
-	least := float64(after[0])
+// even returns the tasks of the replica that began the fewest as a share of an even part.
+func even(before, after []int64) float64 {
+	least, sum := float64(after[0]), 0.0
 	for i, n := range after {
 		count := float64(n - before[i])
 		least, sum = min(least, count), sum+count
 	}
-	return sum, least * float64(len(after)) / sum
+	return least * float64(len(after)) / sum
 }
 
 // jobWait is how long each task of waitingReplicas waits.
 const jobWait = 10 * time.Millisecond
 
-// leftWaiting is a backlog in which each task has a key of its own.
-const leftWaiting = `INSERT INTO console_tasks (task_type, task_detailed_status, task_info, ordering_key)
-	SELECT 'bench.noop', 'accepted', $2, 'waiting-' || i FROM generate_series(1, $1::INT) AS i`
-
-// waitingReplicas measures how many tasks of a backlog n replicas begin whose jobs wait for something else, so that their workers
+// waitingReplicas measures how many tasks of a backlog n replicas complete whose jobs wait for something else, so that their workers
 // and not the processors are what is used up.
 func (w *fixture) waitingReplicas(ctx context.Context, n int) (_ sample, err error) {
 	ctx, cancel := context.WithTimeout(ctx, cellTimeout)
@@ -83,7 +78,8 @@ func (w *fixture) waitingReplicas(ctx context.Context, n int) (_ sample, err err
 	defer func() { err = errors.Join(err, s.stop(ctx)) }()
 	waiting := newNote(0)
 	waiting.Wait = jobWait
-	if _, err := w.inner.db.Exec(ctx, leftWaiting, w.options.backlog, waiting.encode()); err != nil {
+	tasks := w.options.backlog
+	if _, err := w.inner.db.Exec(ctx, leaveOfKeys, tasks, waiting.encode(), tasks); err != nil {
 		return nil, err
 	}
 	if err := sleep(ctx, 2*time.Second); err != nil { // all have polled
@@ -93,17 +89,15 @@ func (w *fixture) waitingReplicas(ctx context.Context, n int) (_ sample, err err
 	if err != nil {
 		return nil, err
 	}
-	begin := clock()
-	if err := sleep(ctx, 2*w.options.closed); err != nil {
-		return nil, err
-	}
-	endCounts, err := s.entered()
-	took := clock() - begin
+	rate, err := counter(w.inner.endedCount).rateOver(ctx, 2*w.options.closed)
 	if err != nil {
 		return nil, err
 	}
-	sum, even := divided(startCounts, endCounts)
-	return sample{completed: sum / took.Seconds(), evenness: even}, nil
+	endCounts, err := s.entered()
+	if err != nil {
+		return nil, err
+	}
+	return sample{completed: rate, evenness: even(startCounts, endCounts)}, nil
 }
 
 // warmReplicas starts n replicas on fresh tables and lets them do some work.
