@@ -80,23 +80,13 @@ func TestRecoverSkipsTasksClaimedByLiveProcess(t *testing.T) {
 	require.NoError(t, err)
 	processes := seen.Processes
 	dead := processes[slices.IndexFunc(processes, func(p store.Process) bool { return p.ID == "dead" })]
-	tx, err := b.db.BeginTx(t.Context(), nil)
-	require.NoError(t, err)
-	_, err = tx.ExecContext(t.Context(),
-		`UPDATE console_tasks SET claimed_by = 'alive', claim_number = claim_number + 1 WHERE id = $1`, id)
-	require.NoError(t, err)
-	rawDB := b.rawDB(t)
+	tx := b.hold(t, `UPDATE console_tasks SET claimed_by = 'alive', claim_number = claim_number + 1 WHERE id = $1`, id)
 	recovered := make(chan int64, 1)
 	go func() {
 		n, _ := b.store.Recover(t.Context(), dead)
 		recovered <- n
 	}()
-	require.Eventually(t, func() bool {
-		var waits int
-		require.NoError(t, rawDB.QueryRowContext(t.Context(), `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
-			AND wait_event_type = 'Lock' AND query LIKE '%recovered from a process%'`).Scan(&waits))
-		return waits == 1
-	}, timeout, 5*time.Millisecond)
+	b.awaitLocked(t, "%recovered from a process%")
 	require.NoError(t, tx.Commit())
 	require.Zero(t, <-recovered)
 	require.Equal(t, 1, b.count(t, `claimed_by = 'alive' AND task_status = 'processing'`))

@@ -2,6 +2,7 @@ package tasks_test
 
 import (
 	"context"
+	"database/sql"
 	"net/http"
 	"testing"
 	"time"
@@ -13,26 +14,26 @@ import (
 	"app238.com/inner/test/testdatabase"
 )
 
-// holdKey inserts a task with an idempotency key in a transaction that stays open, as a stopped process may leave it.
-func (b *fixture) holdKey(t *testing.T, key string) (release func()) {
+// hold runs a statement in a transaction that stays open, as a stopped process may leave it.
+func (b *fixture) hold(t *testing.T, query string, args ...any) *sql.Tx {
 	t.Helper()
 	tx, err := b.db.BeginTx(t.Context(), nil)
 	require.NoError(t, err)
-	_, err = tx.ExecContext(t.Context(), `INSERT INTO console_tasks (task_type, task_info, ordering_key, idempotency_key)
-		VALUES ('test.echo', '{}', 'held', $1)`, key)
+	_, err = tx.ExecContext(t.Context(), query, args...)
 	require.NoError(t, err)
-	return func() { require.NoError(t, tx.Rollback()) }
+	return tx
 }
 
 // awaitLocked waits until one such statement waits for a lock.
 func (b *fixture) awaitLocked(t *testing.T, like string) {
 	t.Helper()
+	rawDB := b.rawDB(t)
 	require.Eventually(t, func() bool {
 		var waiting int
-		err := b.db.QueryRowContext(t.Context(), `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
-			AND wait_event_type = 'Lock' AND query LIKE $1`, like).Scan(&waiting)
-		return err == nil && waiting == 1
-	}, 30*time.Second, time.Millisecond)
+		require.NoError(t, rawDB.QueryRowContext(t.Context(), `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
+			AND wait_event_type = 'Lock' AND query LIKE $1`, like).Scan(&waiting))
+		return waiting == 1
+	}, timeout, 5*time.Millisecond)
 }
 
 func TestCommitThatWaitsForALockHoldsUpNoOthers(t *testing.T) {
@@ -40,7 +41,8 @@ func TestCommitThatWaitsForALockHoldsUpNoOthers(t *testing.T) {
 	testdatabase.PostgreSQLOnly(t, "who waits for a lock is read from PostgreSQL's statistics")
 	b := setup(t)
 	b.start(t)
-	release := b.holdKey(t, "once")
+	tx := b.hold(t, `INSERT INTO console_tasks (task_type, task_info, ordering_key, idempotency_key)
+		VALUES ('test.echo', '{}', 'held', 'once')`)
 	answered := make(chan int, 1)
 	go func() {
 		answered <- b.request(http.MethodPost, "/api/acceptTask",
@@ -54,7 +56,7 @@ func TestCommitThatWaitsForALockHoldsUpNoOthers(t *testing.T) {
 	b.awaitLocked(t, "%INSERT INTO console_tasks%")
 	require.Eventually(t, func() bool { return b.count(t, `task_status = 'finished'`) == 3 }, 30*time.Second, 10*time.Millisecond)
 	require.Empty(t, answered)
-	release()
+	require.NoError(t, tx.Rollback())
 	require.Equal(t, http.StatusOK, <-answered)
 	require.Eventually(t, func() bool { return b.count(t, `task_status = 'finished'`) == 4 }, 30*time.Second, 10*time.Millisecond)
 }
@@ -73,10 +75,7 @@ func TestResultThatWaitsForALockHoldsUpNoOthers(t *testing.T) {
 	b.start(t)
 	blocked := b.accept(t, "a", "blocked")
 	b.awaitStatus(t, blocked, store.Processing)
-	tx, err := b.db.BeginTx(t.Context(), nil)
-	require.NoError(t, err)
-	_, err = tx.ExecContext(t.Context(), `SELECT id FROM console_tasks WHERE id = $1 FOR UPDATE`, blocked)
-	require.NoError(t, err)
+	tx := b.hold(t, `SELECT id FROM console_tasks WHERE id = $1 FOR UPDATE`, blocked)
 	close(gate)
 	b.awaitLocked(t, "%UPDATE console_tasks%'finished'%")
 	for _, key := range []string{"b", "c"} {
