@@ -1,6 +1,7 @@
 package tasks_test
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"sync"
@@ -12,7 +13,11 @@ import (
 	"go.uber.org/zap"
 
 	"app238.com/inner/app/server"
+	"app238.com/inner/modules/tasks/internal/claims"
 	"app238.com/inner/modules/tasks/internal/httpapi"
+	"app238.com/inner/modules/tasks/internal/queue"
+	"app238.com/inner/modules/tasks/job"
+	"app238.com/inner/test/testdatabase"
 )
 
 func TestOverloadAcceptsOrRefusesEachRequest(t *testing.T) {
@@ -44,4 +49,88 @@ func TestOverloadAcceptsOrRefusesEachRequest(t *testing.T) {
 	var rows int64
 	require.NoError(t, b.db.QueryRowContext(t.Context(), `SELECT count(*) FROM console_tasks`).Scan(&rows))
 	require.Equal(t, granted.Load(), rows, "a granted request was lost, or a refused one is a task")
+}
+
+// Accepts need little of a database in which claims and results are slow; the workers wait for it.
+func TestOverloadedQueueAcceptsNoMoreThanItBegins(t *testing.T) {
+	t.Parallel()
+	testdatabase.PostgreSQLOnly(t, "what slows it down is not a statement of Inner's")
+	b := setup(t)
+	_, err := b.rawDB(t).ExecContext(t.Context(), `CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS
+		$$ BEGIN PERFORM pg_sleep(0.004); RETURN NEW; END $$;
+		CREATE TRIGGER slow BEFORE UPDATE ON console_tasks FOR EACH ROW EXECUTE FUNCTION slow()`)
+	require.NoError(t, err)
+	tracker, _ := b.replica(t)
+	accepted, stop := b.flood(t, tracker)
+	defer stop()
+	require.Eventually(t, tracker.Lane("default").Limited, timeout, time.Millisecond)
+	const more = 2000
+	before, begun := accepted.Load(), len(b.job.starts())
+	require.Eventually(t, func() bool { return len(b.job.starts()) >= begun+more }, timeout, 10*time.Millisecond)
+	require.Less(t, accepted.Load()-before, int64(more), "tasks wait longer and longer")
+}
+
+// New tasks are first to see a free slot, also while others wait in the database.
+func TestNewTasksDoNotOvertakeWaitingOnesForEver(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.config.Tasks.Workers = 1
+	waits := make(chan struct{})
+	b.job.execute = func(ctx context.Context, task job.Task, n echo) error {
+		if n.Text == "waits" {
+			close(waits)
+		}
+		return taking(2*time.Millisecond)(ctx, task, n)
+	}
+	tracker, _ := b.replica(t)
+	_, stop := b.flood(t, tracker)
+	defer stop()
+	lane := tracker.Lane("default")
+	require.Eventually(t, lane.Backlog, timeout, time.Millisecond)
+	b.accept(t, "", "waits") // in a process without workers
+	begun := len(b.job.starts())
+	for len(b.job.starts()) < begun+4000 {
+		select {
+		case <-waits:
+			return
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+	t.Fatal("4000 tasks were run that were accepted later")
+}
+
+// flood accepts tasks in the process of a tracker, 16 at a time, until stop is called.
+func (b *fixture) flood(t *testing.T, tracker *claims.Tracker) (accepted *atomic.Int64, stop func()) {
+	t.Helper()
+	q := queue.New(b.registry, b.store, tracker, newMetrics(t), nil)
+	accepted = &atomic.Int64{}
+	var over atomic.Bool
+	var producers sync.WaitGroup
+	for range 16 {
+		producers.Go(func() {
+			for !over.Load() {
+				n := accepted.Add(1)
+				if _, err := q.AcceptInfo(t.Context(), "test.echo", fmt.Appendf(nil, `{"key":"%d","text":"%d"}`, n, n), ""); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	return accepted, func() {
+		over.Store(true)
+		producers.Wait()
+	}
+}
+
+// taking returns an Execute that takes so long.
+func taking(length time.Duration) func(context.Context, job.Task, echo) error {
+	return func(ctx context.Context, _ job.Task, _ echo) error {
+		select {
+		case <-time.After(length):
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 }

@@ -3,6 +3,7 @@ package claims
 import (
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"app238.com/inner/modules/tasks/internal/store"
 )
@@ -26,6 +27,7 @@ type Lane struct {
 	// active is the number of workers that run a task, started the number of tasks started since the last adaptWindow,
 	// and window the number of claims that may wait for a worker.
 	active, started, window atomic.Int64
+	admission               admission
 
 	mu   sync.Mutex
 	next []int64 // offered tasks
@@ -56,12 +58,29 @@ func (l *Lane) Label() string {
 	return l.Name
 }
 
-// StartTask counts a worker as active until the returned function is called.
-func (l *Lane) StartTask() (end func()) {
+// StartTask counts a worker as active until the returned function is called. The task waited in the database so long, 0 if it was
+// claimed when it was accepted.
+func (l *Lane) StartTask(waited time.Duration) (end func()) {
 	l.active.Add(1)
 	l.started.Add(1)
+	l.admission.begin(time.Now(), waited)
 	return func() { l.active.Add(-1) }
 }
+
+// StartJob counts a job as running until the returned function is called. Its task is started, and has not ended before its result
+// is on its way to the database.
+func (l *Lane) StartJob() (end func()) {
+	l.admission.count(time.Now(), 1)
+	return func() { l.admission.count(time.Now(), -1) }
+}
+
+// Admit reports whether a task of this lane may be accepted now. While it says no for one, it says yes as tasks of the lane are
+// begun.
+func (l *Lane) Admit() bool { return !l.Open() || l.admission.admit() }
+
+// Limited reports whether the accepts of this lane are limited to what is begun, because its tasks wait although workers are
+// idle.
+func (l *Lane) Limited() bool { return l.Open() && l.admission.limited.Load() }
 
 // adaptWindow is called every AdaptInterval. The window is the buffer while workers are idle. If all are active it is what they
 // started in that time, and one for each of them, but nothing while all run long tasks. If claims waited too long it is only what
@@ -75,6 +94,7 @@ func (l *Lane) adaptWindow(late bool) {
 		window = min(window, started+int64(l.Workers))
 	}
 	l.window.Store(window)
+	l.admission.adapt(time.Now(), l.Workers, l.Backlog())
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.floor, l.newestBefore = l.newestBefore, l.newest

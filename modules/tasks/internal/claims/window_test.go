@@ -26,7 +26,7 @@ func TestWindowFollowsWhatWorkersStart(t *testing.T) {
 			t.Parallel()
 			lane := NewTracker(&config.Config{Tasks: config.Tasks{Workers: 4, Buffer: 512}}).Lanes()[0]
 			for range c.active {
-				lane.StartTask()
+				lane.StartTask(0)
 			}
 			lane.started.Store(int64(c.started))
 			lane.adaptWindow(c.late)

@@ -9,8 +9,8 @@ import (
 
 // InFlight collects the number of claimed tasks of this process.
 type InFlight struct {
-	tracker                  *claims.Tracker
-	waiting, oldest, overrun *prometheus.Desc
+	tracker                           *claims.Tracker
+	waiting, oldest, overrun, limited *prometheus.Desc
 }
 
 // NewInFlight registers the collector with r.
@@ -21,6 +21,9 @@ func NewInFlight(r *prometheus.Registry, t *claims.Tracker) (*InFlight, error) {
 			"Claimed tasks of this process that no worker has started.", []string{"lane"}, nil),
 		oldest: prometheus.NewDesc("inner_tasks_claimed_waiting_oldest_seconds",
 			"Time that the oldest claimed task of this process has waited for a worker.", []string{"lane"}, nil),
+		limited: prometheus.NewDesc("inner_tasks_accepts_limited",
+			"1 while this process accepts no more tasks than half of those it begins, because tasks wait though its workers are idle.",
+			[]string{"lane"}, nil),
 		overrun: prometheus.NewDesc("inner_tasks_overrun_jobs",
 			"Jobs of this process that are still running after they were cancelled.", nil, nil),
 	}
@@ -32,6 +35,7 @@ func (w *InFlight) Describe(to chan<- *prometheus.Desc) {
 	to <- w.waiting
 	to <- w.oldest
 	to <- w.overrun
+	to <- w.limited
 }
 
 // Collect implements prometheus.Collector.
@@ -40,6 +44,13 @@ func (w *InFlight) Collect(to chan<- prometheus.Metric) {
 	for lane, n := range inFlight.Waiting {
 		to <- prometheus.MustNewConstMetric(w.waiting, prometheus.GaugeValue, float64(n), lane)
 		to <- prometheus.MustNewConstMetric(w.oldest, prometheus.GaugeValue, inFlight.Oldest[lane].Seconds(), lane)
+	}
+	for _, name := range w.tracker.LaneNames() {
+		limited := 0.0
+		if w.tracker.Lane(name).Limited() {
+			limited = 1
+		}
+		to <- prometheus.MustNewConstMetric(w.limited, prometheus.GaugeValue, limited, name)
 	}
 	to <- prometheus.MustNewConstMetric(w.overrun, prometheus.GaugeValue, float64(inFlight.Overrun))
 }

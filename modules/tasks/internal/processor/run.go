@@ -33,12 +33,13 @@ func (p *Processor) runWorker(claiming, running context.Context, lane *claims.La
 		case <-claiming.Done():
 		case c := <-lane.Claims():
 			p.tracker.ReleaseSlots(lane, 1)
-			done := lane.StartTask()
+			inDatabase := time.Duration(c.Age * float64(time.Second))
+			done := lane.StartTask(inDatabase)
 			active := p.metrics.ActiveWorkers.WithLabelValues(lane.Label())
 			active.Inc()
-			p.metrics.WaitTime.WithLabelValues(lane.Label()).Observe(c.Age + time.Since(c.Since).Seconds())
+			p.metrics.WaitTime.WithLabelValues(lane.Label()).Observe((inDatabase + time.Since(c.Since)).Seconds())
 			p.tracker.Started(c)
-			p.runGuarded(running, c)
+			p.runGuarded(running, c, lane.StartJob)
 			active.Dec()
 			done()
 			p.tracker.WorkerIdle(lane)
@@ -71,9 +72,9 @@ func prepare(d job.Definition, c store.Claim) (job.Prepared, error) {
 }
 
 // runGuarded is run, but turns a panic of a module's code into a failed task.
-func (p *Processor) runGuarded(running context.Context, c store.Claim) {
+func (p *Processor) runGuarded(running context.Context, c store.Claim, startJob func() (end func())) {
 	err := guard.Call(func() error {
-		p.run(running, c)
+		p.run(running, c, startJob)
 		return nil
 	})
 	if err != nil {
@@ -86,8 +87,8 @@ func (p *Processor) runGuarded(running context.Context, c store.Claim) {
 // internalErrorText is the error that users see after a panic.
 const internalErrorText = "internal error, see the log"
 
-// run executes a task and has its result written.
-func (p *Processor) run(running context.Context, c store.Claim) {
+// run executes a task and has its result written. StartJob is called when the job starts, and what it returns when the job ends.
+func (p *Processor) run(running context.Context, c store.Claim, startJob func() (end func())) {
 	leased, ok := p.tracker.Context(c.Process)
 	if !ok {
 		p.tracker.Release(c)
@@ -113,10 +114,11 @@ func (p *Processor) run(running context.Context, c store.Claim) {
 		p.handleResult(running, e, job.NewTerminal("discarded: %d processes ended while running it", c.Takeovers))
 		return
 	}
-	begin := time.Now()
+	begin, endJob := time.Now(), startJob()
 	p.metrics.Started.WithLabelValues(c.Type).Inc()
 	ctx, endSpan := p.tracing.Continue(leased, c.TraceParent, c.Type, c.ID, e.task.Attempt)
 	err = p.execute(ctx, running, e)
+	endJob()
 	endSpan(spanError(err))
 	e.took = time.Since(begin)
 	p.metrics.RunTime.WithLabelValues(c.Type).Observe(e.took.Seconds())

@@ -79,7 +79,7 @@ func (p *Processor) runTaskOnce(ctx, running context.Context, id int64, report f
 	for _, c := range claimed {
 		view.Status, view.Detail, view.LastError = store.Processing, "runs in this process", ""
 		report(view)
-		p.runGuarded(running, c)
+		p.runGuarded(running, c, func() (end func()) { return func() {} })
 	}
 	return view, nil
 }

@@ -23,6 +23,8 @@ const (
 	gatherTimeout = time.Millisecond
 	// maxSkips limits the number of commits without that wait after it has failed repeatedly.
 	maxSkips = 32
+	// admitPoll is how often the lanes are asked again where none admits a request.
+	admitPoll = 5 * time.Millisecond
 )
 
 // batcher commits concurrent accepts together: requests that arrive during a statement go into the next one, which is
@@ -138,6 +140,7 @@ func (b *batcher) decide(ctx context.Context, batch []*request) {
 // with twice as many commits. After failed waits the next ones are skipped, more and more of them.
 func (b *batcher) gather(last int) []*request {
 	b.mu.Lock()
+	defer b.mu.Unlock()
 	if expected := (last + len(b.waiting)) * 7 / 8; len(b.waiting) < expected && !b.skipWait() {
 		b.expected = expected
 		select {
@@ -148,13 +151,37 @@ func (b *batcher) gather(last int) []*request {
 		b.waitForExpected()
 		b.mu.Lock()
 	}
-	defer b.mu.Unlock()
 	b.expected = 0
-	b.waiting = slices.DeleteFunc(b.waiting, (*request).cancelled)
-	// The rest is copied to a new slice, so that the payloads of a commit are freed with it.
-	batch := b.waiting[:countFitting(b.waiting)]
-	b.waiting = append([]*request(nil), b.waiting[len(batch):]...)
-	b.flushing = len(batch) > 0
+	for {
+		b.waiting = slices.DeleteFunc(b.waiting, (*request).cancelled)
+		batch := b.takeAdmitted()
+		if len(batch) > 0 || len(b.waiting) == 0 {
+			b.flushing = len(batch) > 0
+			return batch
+		}
+		b.mu.Unlock()
+		<-time.After(admitPoll)
+		b.mu.Lock()
+	}
+}
+
+// takeAdmitted removes and returns the requests of the next commit: those whose lanes admit them, up to the limits of a commit.
+func (b *batcher) takeAdmitted() (batch []*request) {
+	var rest []*request // a new slice, so that the payloads of a commit are freed with it
+	size := 0
+	for i, a := range b.waiting {
+		larger := size + len(a.task.Info)
+		if len(batch) > 0 && (len(batch) == maxBatch || larger > maxBatchBytes) {
+			rest = append(rest, b.waiting[i:]...)
+			break
+		}
+		if lane := b.tracker.Lane(a.task.Lane); lane != nil && !lane.Admit() {
+			rest = append(rest, a)
+			continue
+		}
+		batch, size = append(batch, a), larger
+	}
+	b.waiting = rest
 	return batch
 }
 
@@ -178,15 +205,4 @@ func (b *batcher) waitForExpected() {
 		b.skips = min(2*b.skips+1, maxSkips)
 	}
 	b.skipsLeft = b.skips
-}
-
-// countFitting returns how many of the waiting requests fit into the next commit.
-func countFitting(waiting []*request) int {
-	size := 0
-	for i, a := range waiting {
-		if size += len(a.task.Info); i > 0 && (i == maxBatch || size > maxBatchBytes) {
-			return i
-		}
-	}
-	return len(waiting)
 }

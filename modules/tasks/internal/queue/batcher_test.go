@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 
+	"app238.com/inner/app/config"
 	"app238.com/inner/app/database"
 	"app238.com/inner/modules/tasks/internal/claims"
 	"app238.com/inner/modules/tasks/internal/encryption"
@@ -22,7 +23,7 @@ import (
 
 func TestBatchedCommitsReleasePayloads(t *testing.T) {
 	t.Parallel()
-	b := newBatcher(nil, nil, nil, nil, nil)
+	b := newBatcher(nil, claims.NewTracker(&config.Config{}), nil, nil, nil)
 	var payloads []weak.Pointer[request]
 	for range maxBatch + 2 {
 		a := &request{task: store.NewTask{Info: make([]byte, 1<<10)}}
@@ -42,7 +43,7 @@ func TestBatchedCommitsReleasePayloads(t *testing.T) {
 
 func TestFailedGatherWaitsAreSkipped(t *testing.T) {
 	t.Parallel()
-	b := newBatcher(nil, nil, nil, nil, nil)
+	b := newBatcher(nil, claims.NewTracker(&config.Config{}), nil, nil, nil)
 	commit := func() (waited bool) {
 		b.waiting = append(b.waiting, &request{})
 		before := b.skipsLeft
@@ -90,7 +91,7 @@ func (b *batcher) add(n int) bool {
 
 func TestCancelledAcceptIsNotCommitted(t *testing.T) {
 	t.Parallel()
-	b := newBatcher(nil, nil, nil, nil, nil)
+	b := newBatcher(nil, claims.NewTracker(&config.Config{}), nil, nil, nil)
 	ctxDone := make(chan struct{})
 	close(ctxDone)
 	stays := &request{}
@@ -102,7 +103,7 @@ func TestCancelledAcceptIsNotCommitted(t *testing.T) {
 
 func TestBatchSizeIsLimited(t *testing.T) {
 	t.Parallel()
-	b := newBatcher(nil, nil, nil, nil, nil)
+	b := newBatcher(nil, claims.NewTracker(&config.Config{}), nil, nil, nil)
 	for _, size := range []int{1 << 20, 1 << 20, 1 << 20, 1 << 20, 1, 9 << 20, 1} {
 		b.waiting = append(b.waiting, &request{task: store.NewTask{Info: make([]byte, size)}})
 	}

@@ -117,8 +117,9 @@ func (b *batcher) startSpan(ctx context.Context, batch []*request) (context.Cont
 	})
 }
 
-// reserveSlot reserves a slot for one claim in a lane of this process.
+// reserveSlot reserves a slot for one claim in a lane of this process. Tasks that wait in the database have half of the slots:
+// otherwise new ones, which are first to see a free slot, would be run before them for as long as there are enough.
 func (b *batcher) reserveSlot(name string) bool {
 	lane := b.tracker.Lane(name)
-	return lane != nil && lane.Open() && lane.ReserveSlots(1) == 1
+	return lane != nil && lane.Open() && (!lane.Backlog() || lane.HalfEmpty()) && lane.ReserveSlots(1) == 1
 }
