@@ -48,6 +48,19 @@ func run(args []string) error {
 	ctx, cancel := context.WithTimeout(ctx, o.timeout)
 	defer cancel()
 	found := newResults()
+	failed := measure(ctx, o, found)
+	missed, err := found.write(os.Stdout) // what was measured before a failure too
+	if err := errors.Join(failed, err); err != nil {
+		return err
+	}
+	if missed && !o.quick {
+		return errMissed
+	}
+	return nil
+}
+
+// measure measures the wanted scenarios until one fails.
+func measure(ctx context.Context, o options, found *results) error {
 	for _, s := range scenarios() {
 		if wanted := slices.Contains(o.only, s.name) || len(o.only) == 0 && !s.onDemand; !wanted {
 			continue
@@ -55,11 +68,6 @@ func run(args []string) error {
 		if err := s.measure(ctx, o, found); err != nil {
 			return fmt.Errorf("%s: %w", s.name, err)
 		}
-	}
-	if missed, err := found.write(os.Stdout); err != nil {
-		return err
-	} else if missed && !o.quick {
-		return errMissed
 	}
 	return nil
 }
