@@ -4,10 +4,9 @@ package pipeline
 import "time"
 
 const (
-	// slow is how long the next write waits for the last one: one that waits for a lock or for a server that stalls does not hold
-	// up the others. Where processors are used up many writes take 10 ms, and more of them at once make that worse
-	// (test/bench/queue/profiles.md).
-	slow = 100 * time.Millisecond
+	// slow is how long the next write waits for the last one: one that waits for a lock, a busy server or a far one does not hold
+	// up the others. An undisturbed write is faster, and then few large ones cost least (test/bench/queue/profiles.md).
+	slow = 10 * time.Millisecond
 	// limit is how many writes may be under way, and so how many connections they use.
 	limit = 3
 )
