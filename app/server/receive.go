@@ -13,8 +13,8 @@ import (
 	"go.uber.org/zap"
 )
 
-// overloaded is the response to a request beyond the limits. It had no effect.
-func overloaded() *Error {
+// Overloaded returns the 429, with Retry-After, that is the response to a request beyond the limits. It had no effect.
+func Overloaded() *Error {
 	return &Error{Status: http.StatusTooManyRequests, Text: "too many requests at once, try again", RetryAfter: time.Second}
 }
 
@@ -88,7 +88,7 @@ func (h *heldBody) fill(from io.Reader, announced int64) error {
 		held := h.bodies.held.Add(int64(n))
 		switch {
 		case h.bodies.memory > 0 && held > h.bodies.memory:
-			return overloaded()
+			return Overloaded()
 		case errors.Is(err, io.EOF):
 			return nil
 		case err != nil:
@@ -120,7 +120,7 @@ func (s slots) limit(next http.Handler, log *zap.Logger) http.Handler {
 			defer func() { <-s }()
 			next.ServeHTTP(w, r)
 		default:
-			writeError(w, r, overloaded(), log)
+			writeError(w, r, Overloaded(), log)
 		}
 	})
 }

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/zap"
 
@@ -56,10 +57,7 @@ func TestOverloadedQueueAcceptsNoMoreThanItBegins(t *testing.T) {
 	t.Parallel()
 	testdatabase.PostgreSQLOnly(t, "what slows it down is not a statement of Inner's")
 	b := setup(t)
-	_, err := b.rawDB(t).ExecContext(t.Context(), `CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS
-		$$ BEGIN PERFORM pg_sleep(0.004); RETURN NEW; END $$;
-		CREATE TRIGGER slow BEFORE UPDATE ON console_tasks FOR EACH ROW EXECUTE FUNCTION slow()`)
-	require.NoError(t, err)
+	b.slowUpdates(t)
 	tracker, _ := b.replica(t)
 	accepted, stop := b.flood(t, tracker)
 	defer stop()
@@ -68,6 +66,81 @@ func TestOverloadedQueueAcceptsNoMoreThanItBegins(t *testing.T) {
 	before, begun := accepted.Load(), len(b.job.starts())
 	require.Eventually(t, func() bool { return len(b.job.starts()) >= begun+more }, timeout, 10*time.Millisecond)
 	require.Less(t, accepted.Load()-before, int64(more), "tasks wait longer and longer")
+}
+
+// slowUpdates makes claims and results slow.
+func (b *fixture) slowUpdates(t *testing.T) {
+	t.Helper()
+	_, err := b.rawDB(t).ExecContext(t.Context(), `CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS
+		$$ BEGIN PERFORM pg_sleep(0.004); RETURN NEW; END $$;
+		CREATE TRIGGER slow BEFORE UPDATE ON console_tasks FOR EACH ROW EXECUTE FUNCTION slow()`)
+	require.NoError(t, err)
+}
+
+// Of the requests for an overloaded lane at most half of the slots' number wait: further ones are refused.
+func TestOverloadedLaneLeavesSlotsToOthers(t *testing.T) {
+	t.Parallel()
+	testdatabase.PostgreSQLOnly(t, "what slows it down is not a statement of Inner's")
+	b := setup(t)
+	b.slowUpdates(t)
+	tracker, _ := b.replica(t)
+	b.config.HTTP.MaxRequests = 20
+	b.queue = queue.New(b.registry, b.store, tracker, newMetrics(t), nil)
+	b.handler = server.NewHandler(b.config.HTTP, zap.NewNop(), httpapi.New(b.config, b.queue, b.store).Routes())
+	id := b.accept(t, "", "shown")
+	var sent, refused atomic.Int64
+	stop := flood(4*b.config.HTTP.MaxRequests, func() bool {
+		w := b.request(http.MethodPost, "/api/acceptTask",
+			fmt.Sprintf(`{"task_type":"test.echo","task_info":{"key":"%[1]d","text":"%[1]d"}}`, sent.Add(1)))
+		if w.Code == http.StatusTooManyRequests {
+			refused.Add(1)
+			<-time.After(50 * time.Millisecond)
+		}
+		return w.Code == http.StatusOK || w.Code == http.StatusTooManyRequests
+	})
+	defer stop()
+	const enough = 50
+	lane, answered, failed := tracker.Lane("default"), 0, 0
+	require.Eventually(t, func() bool {
+		if !lane.Limited() {
+			return false
+		}
+		code := b.request(http.MethodGet, fmt.Sprintf("/api/tasks/%d", id), "").Code
+		switch limited := lane.Limited(); {
+		case limited && code == http.StatusOK:
+			answered++
+		case limited:
+			failed++
+		}
+		return answered+failed >= enough
+	}, timeout, 5*time.Millisecond)
+	require.Less(t, failed, enough/5, "answered %d", answered)
+	require.Positive(t, refused.Load())
+}
+
+// While what the jobs need is away they fail at once, and their workers write results one by one. Accepts do not slow them down.
+func TestJobsThatFailAtOnceLimitNoAccepts(t *testing.T) {
+	t.Parallel()
+	for name, result := range map[string]error{"fails": job.NewRetry("away", nil), "parks": job.NewParked("waits")} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t)
+			b.config.Tasks.RetryDelay, b.config.Tasks.RetryDelayMax = time.Hour, time.Hour
+			b.job.execute = func(context.Context, job.Task, echo) error { return result }
+			tracker, _ := b.replica(t)
+			_, stop := b.flood(t, tracker)
+			defer stop()
+			lane, samples, limited := tracker.Lane("default"), 0, 0
+			require.Eventually(t, func() bool {
+				samples++
+				if lane.Limited() {
+					limited++
+				}
+				return len(b.job.starts()) >= 5000
+			}, timeout, 5*time.Millisecond)
+			require.Less(t, limited, samples/5)
+		})
+	}
 }
 
 // New tasks are first to see a free slot, also while others wait in the database.
@@ -104,22 +177,27 @@ func (b *fixture) flood(t *testing.T, tracker *claims.Tracker) (accepted *atomic
 	t.Helper()
 	q := queue.New(b.registry, b.store, tracker, newMetrics(t), nil)
 	accepted = &atomic.Int64{}
+	return accepted, flood(16, func() bool {
+		n := accepted.Add(1)
+		_, err := q.AcceptInfo(t.Context(), "test.echo", fmt.Appendf(nil, `{"key":"%d","text":"%d"}`, n, n), "")
+		return assert.NoError(t, err)
+	})
+}
+
+// flood has so many clients send, each until send returns false or stop is called.
+func flood(clients int, send func() bool) (stop func()) {
 	var over atomic.Bool
-	var producers sync.WaitGroup
-	for range 16 {
-		producers.Go(func() {
-			for !over.Load() {
-				n := accepted.Add(1)
-				if _, err := q.AcceptInfo(t.Context(), "test.echo", fmt.Appendf(nil, `{"key":"%d","text":"%d"}`, n, n), ""); err != nil {
-					t.Error(err)
-					return
-				}
+	var group sync.WaitGroup
+	for range clients {
+		group.Go(func() {
+			for again := true; again && !over.Load(); {
+				again = send()
 			}
 		})
 	}
-	return accepted, func() {
+	return func() {
 		over.Store(true)
-		producers.Wait()
+		group.Wait()
 	}
 }
 

@@ -38,6 +38,14 @@ type admission struct {
 	credit int
 }
 
+// reset begins anew, without a limit.
+func (a *admission) reset(now time.Time) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.limited.Store(false)
+	a.busy, a.since, a.changed, a.longest = 0, now, now, 0
+}
+
 // begin records that a worker begins a task that waited in the database so long, 0 if it was claimed when it was accepted.
 func (a *admission) begin(now time.Time, waited time.Duration) {
 	a.mu.Lock()

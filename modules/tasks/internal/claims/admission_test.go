@@ -50,7 +50,6 @@ func newOpenLane(backlog bool) *Lane {
 	lane := NewTracker(&config.Config{Tasks: config.Tasks{Workers: 4, Buffer: 512}}).Lane("default")
 	lane.SetOpen(true)
 	lane.SetBacklog(backlog)
-	lane.adaptWindow(false)
 	return lane
 }
 

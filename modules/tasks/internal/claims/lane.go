@@ -67,8 +67,8 @@ func (l *Lane) StartTask(waited time.Duration) (end func()) {
 	return func() { l.active.Add(-1) }
 }
 
-// StartJob counts the job of a started task as running until the returned function is called. A worker that waits until its
-// result can be written runs a task, but no job.
+// StartJob counts the job of a started task as running until the returned function is called. A worker that waits until others can
+// write the result runs a task, but no job.
 func (l *Lane) StartJob() (end func()) {
 	l.admission.count(time.Now(), 1)
 	return func() { l.admission.count(time.Now(), -1) }
@@ -263,7 +263,10 @@ func (l *Lane) ScanFailed() {
 }
 
 // SetOpen records whether workers of this process take claims from the lane.
-func (l *Lane) SetOpen(open bool) { l.open.Store(open) }
+func (l *Lane) SetOpen(open bool) {
+	l.admission.reset(time.Now())
+	l.open.Store(open)
+}
 
 // Open reports whether workers of this process take claims from the lane.
 func (l *Lane) Open() bool { return l.open.Load() }

@@ -46,12 +46,11 @@ func (a *API) accept(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	id, err := a.queue.AcceptLimited(r.Context(), body.TaskType, info, key, a.config.BodyLimit)
-	if errors.Is(err, queue.ErrTooLarge) {
-		return server.TooLarge("task_info", a.config.BodyLimit)
-	}
+	// What waits for overloaded lanes leaves half of the slots and of the memory to the others, and to other routes.
+	id, err := a.queue.AcceptLimited(r.Context(), body.TaskType, info, key,
+		queue.Limits{Bytes: a.config.BodyLimit, Waiting: (a.config.MaxRequests + 1) / 2, WaitingBytes: a.config.BodyMemory / 2})
 	if err != nil {
-		return acceptError(err)
+		return a.acceptError(err)
 	}
 	return server.WriteJSON(w, http.StatusOK, acceptResponse{
 		TaskID: id, Message: "task accepted", TaskType: body.TaskType, ReceivedAt: received, Timestamp: body.Timestamp,
@@ -89,9 +88,13 @@ func (b acceptRequest) payload() ([]byte, error) {
 }
 
 // acceptError returns the response for an error of the queue.
-func acceptError(err error) error {
+func (a *API) acceptError(err error) error {
 	var invalid *queue.InvalidError
 	switch {
+	case errors.Is(err, queue.ErrTooLarge):
+		return server.TooLarge("task_info", a.config.BodyLimit)
+	case errors.Is(err, queue.ErrOverloaded):
+		return server.Overloaded()
 	case errors.As(err, &invalid):
 		return server.BadRequest("%s", invalid.Text)
 	case errors.Is(err, job.ErrKeyReused):

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"go.uber.org/zap"
@@ -87,7 +88,8 @@ func (p *Processor) runGuarded(running context.Context, c store.Claim, startJob 
 // internalErrorText is the error that users see after a panic.
 const internalErrorText = "internal error, see the log"
 
-// run executes a task and has its result written. StartJob is called when the job starts, and what it returns when the job ends.
+// run executes a task and has its result written. StartJob is called when the job starts, and what it returns when the
+// job no longer needs the worker.
 func (p *Processor) run(running context.Context, c store.Claim, startJob func() (end func())) {
 	leased, ok := p.tracker.Context(c.Process)
 	if !ok {
@@ -114,11 +116,11 @@ func (p *Processor) run(running context.Context, c store.Claim, startJob func() 
 		p.handleResult(running, e, job.NewTerminal("discarded: %d processes ended while running it", c.Takeovers))
 		return
 	}
-	begin, endJob := time.Now(), startJob()
+	begin, endJob := time.Now(), sync.OnceFunc(startJob())
+	defer endJob() // after a result that the worker writes itself
 	p.metrics.Started.WithLabelValues(c.Type).Inc()
 	ctx, endSpan := p.tracing.Continue(leased, c.TraceParent, c.Type, c.ID, e.task.Attempt)
 	err = p.execute(ctx, running, e)
-	endJob()
 	endSpan(spanError(err))
 	e.took = time.Since(begin)
 	p.metrics.RunTime.WithLabelValues(c.Type).Observe(e.took.Seconds())
@@ -128,6 +130,7 @@ func (p *Processor) run(running context.Context, c store.Claim, startJob func() 
 	case err == nil:
 		p.jobLog.Info("task finished", zap.Int64("task", c.ID), zap.String("type", c.Type),
 			zap.Int("attempt", e.task.Attempt), zap.Duration("took", e.took))
+		endJob()
 		p.completions <- store.Success(c) // blocks while the completer is behind
 	case running.Err() != nil || leased.Err() != nil:
 		p.logger(e).Info("task interrupted", logging.Error(err))

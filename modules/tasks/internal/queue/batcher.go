@@ -76,6 +76,28 @@ func (a *request) cancelled() bool {
 	}
 }
 
+// overloaded reports whether a lane is limited and requests of limited lanes wait up to the limits.
+func (b *batcher) overloaded(lane string, l Limits) bool {
+	if !b.limited(lane) || l.Waiting == 0 && l.WaitingBytes == 0 {
+		return false
+	}
+	waiting, size := 0, int64(0)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, a := range b.waiting {
+		if b.limited(a.task.Lane) {
+			waiting, size = waiting+1, size+int64(len(a.task.Info))
+		}
+	}
+	return l.Waiting > 0 && waiting >= l.Waiting || l.WaitingBytes > 0 && size >= l.WaitingBytes
+}
+
+// limited reports whether the accepts of a lane of this process are limited.
+func (b *batcher) limited(name string) bool {
+	lane := b.tracker.Lane(name)
+	return lane != nil && lane.Limited()
+}
+
 // insert returns once the task is committed. If ctx ends during the commit, the task may be committed nevertheless.
 func (b *batcher) insert(ctx context.Context, task store.NewTask) (int64, error) {
 	begin := time.Now()

@@ -16,8 +16,22 @@ import (
 	"app238.com/inner/modules/tasks/job"
 )
 
-// ErrTooLarge is returned for a payload that is too large to be stored.
-var ErrTooLarge = errors.New("the payload is too large")
+// ErrTooLarge is returned for a payload that is too large to be stored, ErrOverloaded where too many requests wait for overloaded
+// lanes already. Both have no effect.
+var (
+	ErrTooLarge   = errors.New("the payload is too large")
+	ErrOverloaded = errors.New("the lane is overloaded")
+)
+
+// Limits are those of an accept.
+type Limits struct {
+	// Bytes is the maximum size of the stored payload; a larger one is ErrTooLarge.
+	Bytes int64
+	// Waiting and WaitingBytes limit the requests that wait for overloaded lanes, and the sizes of their payloads; 0 is no limit. One
+	// more is ErrOverloaded.
+	Waiting      int
+	WaitingBytes int64
+}
 
 // InvalidError is returned for an invalid request; its text names the field and is meant for the client.
 type InvalidError struct{ Text string }
@@ -50,19 +64,20 @@ func New(r *registry.Registry, s *store.Store, ct *claims.Tracker, m *metrics.Me
 // AcceptInfo validates and commits a task given by its type or alias and its payload. If the idempotency key was used
 // before, it returns the id of the existing task.
 func (q *Queue) AcceptInfo(ctx context.Context, jobType string, info []byte, idempotencyKey string) (int64, error) {
-	return q.AcceptLimited(ctx, jobType, info, idempotencyKey, math.MaxInt64)
+	return q.AcceptLimited(ctx, jobType, info, idempotencyKey, Limits{Bytes: math.MaxInt64})
 }
 
-// AcceptLimited is AcceptInfo with a maximum size of the stored payload in bytes; a larger one is ErrTooLarge.
-func (q *Queue) AcceptLimited(
-	ctx context.Context, jobType string, info []byte, idempotencyKey string, maxBytes int64,
-) (int64, error) {
+// AcceptLimited is AcceptInfo with limits.
+func (q *Queue) AcceptLimited(ctx context.Context, jobType string, info []byte, idempotencyKey string, l Limits) (int64, error) {
 	task, err := q.prepare(jobType, info)
 	if err != nil {
 		return 0, err
 	}
-	if int64(len(task.Info)) > maxBytes {
+	if int64(len(task.Info)) > l.Bytes {
 		return 0, ErrTooLarge
+	}
+	if q.batcher.overloaded(task.Lane, l) {
+		return 0, ErrOverloaded
 	}
 	task.IdempotencyKey, task.TraceParent = idempotencyKey, q.tracing.Parent(ctx)
 	return q.batcher.insert(ctx, task)
