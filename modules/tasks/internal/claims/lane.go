@@ -67,8 +67,8 @@ func (l *Lane) StartTask(waited time.Duration) (end func()) {
 	return func() { l.active.Add(-1) }
 }
 
-// StartJob counts the job of a started task as running until the returned function is called. A worker that waits until others can
-// write the result runs a task, but no job.
+// StartJob counts the job of a started task as running until the returned function is called. A worker that waits until others
+// can write the result runs a task, but no job.
 func (l *Lane) StartJob() (end func()) {
 	l.admission.count(time.Now(), 1)
 	return func() { l.admission.count(time.Now(), -1) }

@@ -27,8 +27,8 @@ var (
 type Limits struct {
 	// Bytes is the maximum size of the stored payload; a larger one is ErrTooLarge.
 	Bytes int64
-	// Waiting and WaitingBytes limit the requests that wait for overloaded lanes, and the sizes of their payloads; 0 is no limit. One
-	// more is ErrOverloaded.
+	// Waiting and WaitingBytes limit the requests that wait for overloaded lanes, and the sizes of their payloads; 0 is no limit.
+	// One more is ErrOverloaded.
 	Waiting      int
 	WaitingBytes int64
 }
